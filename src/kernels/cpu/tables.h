@@ -1,0 +1,21 @@
+// One table of rows a family, joined by the catalogue in this order.
+#pragma once
+
+#include <span>
+
+#include "kernels/kernel.h"
+
+namespace tenon::kernels::cpu {
+
+std::span<const KernelRow> activation_rows();  // Gelu Swish tenon.SwiGlu
+std::span<const KernelRow>
+attention_rows();  // tenon.CachedAttention tenon.Attention RotaryEmbedding
+std::span<const KernelRow> elementwise_rows();    // Add Mul Pow Where Cast Sqrt ...
+std::span<const KernelRow> linear_rows();         // tenon.Linear MatMul Gemm
+std::span<const KernelRow> movement_rows();       // Reshape Transpose Gather Concat ...
+std::span<const KernelRow> normalization_rows();  // RMSNormalization LayerNormalization
+std::span<const KernelRow> reduction_rows();      // ReduceMean Softmax ...
+
+std::span<const PackedFormat> linear_formats();
+
+}  // namespace tenon::kernels::cpu
