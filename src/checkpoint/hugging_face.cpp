@@ -1,0 +1,103 @@
+#include "checkpoint/hugging_face.h"
+
+#include <array>
+#include <optional>
+#include <set>
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "checkpoint/safetensors.h"
+
+namespace tenon::checkpoint {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The names that transformers and diffusers write, in the order in which they are looked for.
+constexpr std::array<std::string_view, 4> kFileNames = {
+    "model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.bin",
+    "diffusion_pytorch_model.bin"};
+constexpr std::array<std::string_view, 5> kSuffixes = {".safetensors", ".bin", ".pth", ".pt",
+                                                       ".ckpt"};
+constexpr std::size_t kMaxShards = 4096;
+
+WeightSet read_shards(const Folder& folder, const fs::path& index) {
+  const std::map<std::string, std::string> placed = read_index(index);
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : placed) shards.insert(shard);
+  if (shards.empty() || shards.size() > kMaxShards) {
+    bad_input("{}: names {} shards, 1 to {} were expected", index.string(), shards.size(),
+              kMaxShards);
+  }
+  WeightSet set;
+  set.files.push_back(index);
+  for (const std::string& shard : shards) {
+    const std::optional<fs::path> path = folder.find(shard);
+    if (!path) {
+      Error error(ErrorCode::bad_input, fmt::format("{}: names the shard {}, which is not there",
+                                                    index.string(), shown_name(shard)));
+      throw error.hint("download the checkpoint again: it is not complete");
+    }
+    WeightSet part = read_weight_file(*path);
+    set.form = part.form;
+    add_weights(set.weights, std::move(part.weights));
+    set.files.push_back(*path);
+  }
+  for (const auto& [name, shard] : placed) {
+    const auto found = set.weights.find(name);
+    if (found == set.weights.end() || found->second.files[0]->path().filename() != shard) {
+      bad_input("{}: places tensor {} in {}, which does not hold it", index.string(),
+                shown_name(name), shown_name(shard));
+    }
+  }
+  return set;
+}
+
+std::optional<fs::path> only_weight_file(const Folder& folder) {
+  for (const std::string_view suffix : kSuffixes) {
+    const std::vector<std::string> names = folder.list("", suffix);
+    if (names.size() == 1) return folder.find(names[0]);
+    if (names.size() > 1) {
+      Error error(ErrorCode::bad_input,
+                  fmt::format("{}: holds {} {} files ({}), none of which has a usual name",
+                              folder.root().string(), names.size(), suffix,
+                              fmt::join(names.begin(), names.begin() + 2, ", ")));
+      throw error.hint("name the file itself");
+    }
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse_empty(const Folder& folder) {
+  Error error(ErrorCode::bad_input,
+              fmt::format("{}: holds no weights; model.safetensors, its index, pytorch_model.bin, "
+                          "its index or params.json with consolidated.00.pth was expected",
+                          folder.root().string()));
+  if (folder.find("model_index.json")) {
+    throw error.hint(
+        "this is a diffusers pipeline: its components (unet, vae, text_encoder) are "
+        "the checkpoints");
+  }
+  throw error;
+}
+
+}  // namespace
+
+WeightSet read_weight_file(const fs::path& path) {
+  return {"huggingface-safetensors", read_safetensors(path), {path}};
+}
+
+WeightSet read_hugging_face(const Folder& folder) {
+  for (const std::string_view name : kFileNames) {
+    if (const auto file = folder.find(name)) return read_weight_file(*file);
+    if (const auto index = folder.find(std::string(name) + ".index.json")) {
+      return read_shards(folder, *index);
+    }
+  }
+  if (const auto file = only_weight_file(folder)) return read_weight_file(*file);
+  refuse_empty(folder);
+}
+
+}  // namespace tenon::checkpoint
