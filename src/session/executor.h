@@ -1,0 +1,86 @@
+// Runs the steps of an engine for given sizes: shapes, places and kernels are settled once per set
+// of sizes.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/engine.h"
+
+namespace tenon::session {
+
+/// Called after a step with each value that it wrote, while the value is still there.
+using Observer = std::function<void(const engine::Step&, const engine::Value&, const TensorView&)>;
+
+/// Time spent in one step over all runs since `reset_timings`.
+struct StepTiming {
+  const engine::Step* step = nullptr;
+  std::string kernel;
+  double seconds = 0;
+  std::int64_t runs = 0;
+};
+
+/// Everything of a run but what it means. Keeps engine and backend alive through the caller. One
+/// thread at a time. A set of sizes seen before costs nothing to come back to (the last kPlans are
+/// kept).
+class Executor {
+ public:
+  Executor(const engine::Engine& engine, backend::Backend& backend);
+
+  /// Settles sizes from the inputs' shapes; Error(bad_input) names the input, what it has and what
+  /// it must have.
+  void prepare(std::span<const TensorView> inputs);
+  /// Runs on the inputs last prepared. `batch` for engines with state. The outputs stay valid until
+  /// the next prepare or run.
+  void run(std::span<const TensorView> inputs, const kernels::RaggedBatch* batch = nullptr);
+  TensorView output(std::size_t index) const;
+
+  void observe(Observer observer) { observer_ = std::move(observer); }
+  void enable_timings(bool on) { timing_ = on; }
+  void reset_timings();
+  const std::vector<StepTiming>& timings() const { return timings_; }
+  /// Activations and workspace of the largest sizes so far.
+  std::size_t arena_bytes() const { return arena_bytes_; }
+
+ private:
+  struct Plan {
+    Dim::Bindings sizes;
+    std::vector<TensorView> views;  // one a value
+    std::vector<backend::Launch> launches;
+    std::vector<std::size_t> steps;  // of each launch
+    std::vector<std::vector<TensorView>> inputs;
+    std::vector<std::vector<kernels::MutableTensorView>> outputs;
+    std::vector<std::size_t> offsets;  // of each value in the arena
+    std::vector<std::size_t> workspaces;
+    const std::byte* base = nullptr;  // of the arena that the views point into
+  };
+  static constexpr std::size_t kPlans = 8;
+
+  Dim::Bindings sizes_of(std::span<const TensorView> inputs) const;
+  Plan make_plan(Dim::Bindings sizes);
+  void place(Plan& plan, const std::vector<std::size_t>& workspace_bytes);
+  void point(Plan& plan);
+  std::size_t chosen_kernel(const engine::Step& step, const Plan& plan) const;
+  kernels::StepDescription describe(const engine::Step& step) const;
+
+  const engine::Engine& engine_;
+  backend::Backend& backend_;
+  struct Bound {
+    const kernels::KernelRow* row = nullptr;
+    kernels::BoundKernel run;
+  };
+  std::vector<std::vector<Bound>> bound_;  // per step, per choice
+  std::vector<std::int32_t> roots_;        // value whose memory each value uses
+  std::list<Plan> plans_;                  // most recent first
+  std::shared_ptr<std::byte> arena_;
+  std::size_t arena_bytes_ = 0;
+  Observer observer_;
+  bool timing_ = false;
+  std::vector<StepTiming> timings_;
+};
+
+}  // namespace tenon::session
