@@ -1,0 +1,60 @@
+// The rows of Gelu, Swish and tenon.SwiGlu.
+#include <array>
+
+#include "kernels/cpu/activation/reference.h"
+#include "kernels/cpu/tables.h"
+
+namespace tenon::kernels::cpu {
+namespace {
+
+using activation::bind_gelu_reference;
+using activation::bind_swiglu_reference;
+using activation::bind_swish_reference;
+
+bool one_float_type(const StepDescription& step) {
+  return step.inputs.size() == 1 && step.outputs.size() == 1 && is_float(step.inputs[0].dtype) &&
+         step.outputs[0].dtype == step.inputs[0].dtype;
+}
+
+bool known_form(const StepDescription& step) {
+  const std::string form = step.attributes->get_string("approximate", "none");
+  return form == "none" || form == "tanh";
+}
+
+bool accepts_gelu(const StepDescription& step) { return one_float_type(step) && known_form(step); }
+
+bool accepts_swiglu(const StepDescription& step) {
+  if (!one_float_type(step) || step.inputs[0].shape.empty()) return false;
+  const std::int64_t width = step.inputs[0].shape.back();
+  return width > 0 && width % 2 == 0;
+}
+
+}  // namespace
+
+std::span<const KernelRow> activation_rows() {
+  static const std::array kRows = {
+      KernelRow{.op = "Gelu",
+                .name = "gelu_reference",
+                .isa = Isa::none,
+                .weight_format = "",
+                .accepts = accepts_gelu,
+                .bind = bind_gelu_reference,
+                .in_place = true},
+      KernelRow{.op = "Swish",
+                .name = "swish_reference",
+                .isa = Isa::none,
+                .weight_format = "",
+                .accepts = one_float_type,
+                .bind = bind_swish_reference,
+                .in_place = true},
+      KernelRow{.op = "tenon.SwiGlu",
+                .name = "swiglu_reference",
+                .isa = Isa::none,
+                .weight_format = "",
+                .accepts = accepts_swiglu,
+                .bind = bind_swiglu_reference},
+  };
+  return kRows;
+}
+
+}  // namespace tenon::kernels::cpu
