@@ -40,6 +40,38 @@ const OpSchema& find_op(std::string_view name) {
 
 bool has_op(std::string_view name) noexcept { return registry().by_name.contains(name); }
 
+namespace {
+
+struct OnnxType {
+  std::int64_t number;
+  DType type;
+};
+constexpr OnnxType kOnnxTypes[] = {
+    {1, DType::f32}, {2, DType::u8},      {3, DType::i8},   {5, DType::i16},  {6, DType::i32},
+    {7, DType::i64}, {9, DType::boolean}, {10, DType::f16}, {11, DType::f64}, {16, DType::bf16}};
+constexpr std::string_view kOnnxTypeNames[] = {
+    "undefined", "float32", "uint8",     "int8",       "uint16",  "int16",
+    "int32",     "int64",   "string",    "bool",       "float16", "float64",
+    "uint32",    "uint64",  "complex64", "complex128", "bfloat16"};
+
+}  // namespace
+
+DType dtype_from_onnx(std::int64_t number) {
+  for (const OnnxType& row : kOnnxTypes) {
+    if (row.number == number) return row.type;
+  }
+  const bool named = number >= 0 && number < static_cast<std::int64_t>(std::size(kOnnxTypeNames));
+  bad_input("element type {} ({}) is not supported", number,
+            named ? kOnnxTypeNames[static_cast<std::size_t>(number)] : "unknown");
+}
+
+std::int64_t dtype_to_onnx(DType type) noexcept {
+  for (const OnnxType& row : kOnnxTypes) {
+    if (row.type == type) return row.number;
+  }
+  return 0;
+}
+
 std::span<const OpSchema* const> all_ops() { return registry().list; }
 
 const Value& InferenceContext::input(std::size_t index) const {

@@ -78,6 +78,11 @@ struct OpSchema {
 /// Error(bad_input) "operator X is not supported" for an unknown name.
 const OpSchema& find_op(std::string_view name);
 bool has_op(std::string_view name) noexcept;
+/// ONNX's number of an element type, as attributes "to" and "dtype" hold it. Error(bad_input) names
+/// the types that are not supported (strings, complex, unsigned 16 to 64, 8 and 4 bit floats).
+DType dtype_from_onnx(std::int64_t number);
+std::int64_t dtype_to_onnx(DType type) noexcept;
+
 /// All ops, family by family.
 std::span<const OpSchema* const> all_ops();
 
