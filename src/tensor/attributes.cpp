@@ -53,7 +53,7 @@ std::vector<float> Attributes::get_floats(std::string_view name,
   return value != nullptr ? *value : fallback;
 }
 
-std::string to_string(const Attribute& attribute) {
+std::string attribute_text(const Attribute& attribute) {
   return std::visit(
       [](const auto& value) -> std::string {
         using T = std::decay_t<decltype(value)>;

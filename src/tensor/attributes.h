@@ -44,6 +44,6 @@ class Attributes {
 };
 
 /// `3`, `0.5f`, `"x"`, `[1, 2]`: the text form of dumps.
-std::string to_string(const Attribute& attribute);
+std::string attribute_text(const Attribute& attribute);
 
 }  // namespace tenon

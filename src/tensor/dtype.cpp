@@ -10,18 +10,19 @@ namespace {
 struct Row {
   std::string_view name;
   std::size_t bytes;
+  std::int64_t onnx;
 };
 // In the order of the enumerators.
-constexpr std::array<Row, 10> kRows = {{{"fp32", 4},
-                                        {"fp16", 2},
-                                        {"bf16", 2},
-                                        {"fp64", 8},
-                                        {"int8", 1},
-                                        {"uint8", 1},
-                                        {"int16", 2},
-                                        {"int32", 4},
-                                        {"int64", 8},
-                                        {"bool", 1}}};
+constexpr std::array<Row, 10> kRows = {{{"fp32", 4, 1},
+                                        {"fp16", 2, 10},
+                                        {"bf16", 2, 16},
+                                        {"fp64", 8, 11},
+                                        {"int8", 1, 3},
+                                        {"uint8", 1, 2},
+                                        {"int16", 2, 5},
+                                        {"int32", 4, 6},
+                                        {"int64", 8, 7},
+                                        {"bool", 1, 9}}};
 
 }  // namespace
 
@@ -30,6 +31,8 @@ std::size_t dtype_size(DType type) noexcept { return kRows[static_cast<std::size
 std::string_view dtype_name(DType type) noexcept {
   return kRows[static_cast<std::size_t>(type)].name;
 }
+
+std::int64_t onnx_type(DType type) noexcept { return kRows[static_cast<std::size_t>(type)].onnx; }
 
 DType parse_dtype(std::string_view name) {
   for (std::size_t i = 0; i < kRows.size(); ++i) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace tenon {
@@ -15,6 +16,9 @@ std::size_t dtype_size(DType type) noexcept;
 std::string_view dtype_name(DType type) noexcept;
 /// Throws Error(usage) for an unknown name.
 DType parse_dtype(std::string_view name);
+/// The number that ONNX's TensorProto.DataType gives the type, as the attribute "to" of Cast holds
+/// it.
+std::int64_t onnx_type(DType type) noexcept;
 constexpr bool is_float(DType type) noexcept {
   return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
 }
