@@ -1,0 +1,41 @@
+// From a checkpoint to its graph. One file per architecture; nothing is traced, the graph follows
+// the config.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "checkpoint/checkpoint.h"
+#include "graph/graph.h"
+
+namespace tenon::models {
+
+struct BuildOptions {
+  DType dtype = DType::f32;  ///< of weights, activations and cache; norm statistics, softmax and
+                             ///< rotary stay fp32
+  bool with_past = true;     ///< past_key_values in, present out
+};
+
+/// Gives the weight of that name, which must have that shape.
+using Weights = std::function<SourcePtr(const std::string& name, const Shape& shape)>;
+
+struct Architecture {
+  std::string_view name;  ///< as config.json's "architectures" says it
+  graph::Graph (*build)(const Json& config, const Weights& weights, const BuildOptions& options);
+};
+std::span<const Architecture> architectures();
+
+/// The decoder as optimum exports text-generation-with-past. Inputs: input_ids, attention_mask and
+/// position_ids int64, past_key_values.N.key and .value [batch_size, kv_heads,
+/// past_sequence_length, head_dim]; outputs: logits [batch_size, sequence_length, vocabulary],
+/// present.N.key and .value. Every node carries the module of the source model that it stands for.
+/// Error(bad_input) names an architecture or a config field that is not supported.
+graph::Graph build(const checkpoint::Checkpoint& checkpoint, const BuildOptions& options = {});
+
+/// Names and shapes of all weights that the config asks for.
+std::map<std::string, Shape> expected_weights(const Json& config);
+
+}  // namespace tenon::models
