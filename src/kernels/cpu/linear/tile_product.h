@@ -1,0 +1,208 @@
+// The loops over rows, depth and panels that all register-tiled products share. Included by files
+// compiled for an instruction set; `Op`, a type of the including file's own, supplies the
+// registers, so every instance stays inside that file.
+//
+// Op gives:
+//   Vector                 the V of VectorActivation, with kLanes and load/store of `count` floats
+//   Sum, Weight, Input     accumulator, weights of kLanes columns, one input step for all lanes
+//   kMaxRows               rows of a tile; vectors(rows): how many Sums wide a tile of so many is
+//   load_sum, store_sum, load_weight, load_input(const char*), dot(Sum, Input, Weight)
+//   result(scratch, product, row, column): the sums as floats, kLanes of them
+#pragma once
+
+#include <xmmintrin.h>
+
+#include "kernels/cpu/linear/product.h"
+#include "kernels/cpu/linear/vector_activation.h"
+
+namespace tenon::kernels::cpu {
+
+template <typename Op>
+struct TileProduct {
+  static constexpr long kLanes = Op::Vector::kLanes;
+  static constexpr long kCacheLine = 64;
+  static constexpr long kLinesPerStep = kPanelRowBytes / kCacheLine;
+  // With one tile of rows the panels stream once from memory. The hardware's own prefetchers stop
+  // at every page; this far ahead hides the latency of the next one.
+  static constexpr long kStreamAhead = 6144;
+  // With several, a block of this many steps (64 KiB) is used by all tiles from the second-level
+  // cache, while the next block is fetched.
+  static constexpr long kBlockSteps = 256;
+
+  // Adds `steps` steps to the sums of R rows by C vectors, and touches kLines lines a step from
+  // `fetch` on.
+  template <int R, int C, int kLines>
+  static void tile(const char* x, long x_stride, const char* w, long steps, char* sums,
+                   const char* fetch) {
+    typename Op::Sum acc[R][C];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) {
+        acc[r][c] = Op::load_sum(sums + r * kPanelRowBytes + c * kLanes * 4);
+      }
+    }
+    for (long step = 0; step < steps; ++step) {
+      typename Op::Weight weight[C];
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) weight[c] = Op::load_weight(w + c * kLanes * 4);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const typename Op::Input input = Op::load_input(x + r * x_stride);
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c) acc[r][c] = Op::dot(acc[r][c], input, weight[c]);
+      }
+#pragma GCC unroll 4
+      for (int line = 0; line < kLines; ++line) {
+        _mm_prefetch(fetch + line * kCacheLine,
+                     kLines == kLinesPerStep ? _MM_HINT_T0 : _MM_HINT_T1);
+      }
+      fetch += kLines * kCacheLine;
+      x += kStepBytes;
+      w += kPanelRowBytes;
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) {
+        Op::store_sum(sums + r * kPanelRowBytes + c * kLanes * 4, acc[r][c]);
+      }
+    }
+  }
+
+  // All 64 columns, in strips as wide as the registers allow.
+  template <int R, int kLines>
+  static void strips(const char* x, long x_stride, const char* w, long steps, char* sums,
+                     const char* fetch) {
+    constexpr int kVectors = Op::vectors(R);
+    constexpr long kStripBytes = kVectors * kLanes * 4;
+    for (long strip = 0; strip < kPanelRowBytes; strip += kStripBytes) {
+      if (strip == 0) {
+        tile<R, kVectors, kLines>(x, x_stride, w, steps, sums, fetch);
+      } else {
+        tile<R, kVectors, 0>(x, x_stride, w + strip, steps, sums + strip, fetch);
+      }
+    }
+  }
+
+  template <int kLines>
+  static void rows(long count, const char* x, long x_stride, const char* w, long steps, char* sums,
+                   const char* fetch) {
+    switch (count) {
+      case 1:
+        return strips<1, kLines>(x, x_stride, w, steps, sums, fetch);
+      case 2:
+        return strips<2, kLines>(x, x_stride, w, steps, sums, fetch);
+      case 3:
+        return strips<3, kLines>(x, x_stride, w, steps, sums, fetch);
+      case 4:
+        return strips<4, kLines>(x, x_stride, w, steps, sums, fetch);
+      case 5:
+        if constexpr (Op::kMaxRows >= 5) strips<5, kLines>(x, x_stride, w, steps, sums, fetch);
+        return;
+      default:
+        if constexpr (Op::kMaxRows >= 6) strips<6, kLines>(x, x_stride, w, steps, sums, fetch);
+    }
+  }
+
+  using Activate = VectorActivation<typename Op::Vector>;
+
+  template <int kActivation>
+  static typename Op::Vector::T activate(typename Op::Vector::T value) {
+    if constexpr (kActivation == 1) return Activate::relu(value);
+    if constexpr (kActivation == 2) return Activate::gelu(value);
+    if constexpr (kActivation == 3) return Activate::gelu_tanh(value);
+    if constexpr (kActivation == 4) return Activate::silu(value);
+    return value;
+  }
+
+  template <int kActivation>
+  static void finish_as(const Product& product, long row0, long row1, long panel,
+                        const char* sums) {
+    using V = typename Op::Vector;
+    const long column0 = panel * kPanelColumns;
+    const long width = product.columns - column0;
+    for (long row = row0; row < row1; ++row, sums += kPanelRowBytes) {
+      const long at = row * product.columns + column0;
+      for (long c = 0; c < kPanelColumns && c < width; c += kLanes) {
+        const long count = width - c;
+        auto value = Op::result(sums + c * 4, product, row, column0 + c);
+        if (product.bias != nullptr) {
+          value = V::add(value, V::load(product.bias + column0 + c, count));
+        }
+        value = activate<kActivation>(value);
+        if (product.residual != nullptr) {
+          value = V::add(value, V::load(product.residual + at + c, count));
+        }
+        V::store(product.y + at + c, count, value);
+      }
+    }
+  }
+
+  static void finish(const Product& product, long row0, long row1, long panel, const char* sums) {
+    switch (product.activation) {
+      case 1:
+        return finish_as<1>(product, row0, row1, panel, sums);
+      case 2:
+        return finish_as<2>(product, row0, row1, panel, sums);
+      case 3:
+        return finish_as<3>(product, row0, row1, panel, sums);
+      case 4:
+        return finish_as<4>(product, row0, row1, panel, sums);
+      default:
+        return finish_as<0>(product, row0, row1, panel, sums);
+    }
+  }
+
+  static void clear(char* sums, long row_count) {
+    typename Op::Vector::T zero = Op::Vector::set(0.0F);
+    for (long i = 0; i < row_count * kPanelColumns; i += kLanes) {
+      Op::Vector::store(reinterpret_cast<float*>(sums) + i, kLanes, zero);
+    }
+  }
+
+  static void multiply(const Product& product, const Share& share, std::byte* scratch) noexcept {
+    const long row_count = share.row_end - share.row_begin;
+    const long tiles = (row_count + Op::kMaxRows - 1) / Op::kMaxRows;
+    const long block = tiles == 1 ? product.x.steps : kBlockSteps;
+    const char* x0 =
+        reinterpret_cast<const char*>(product.x.data) + share.row_begin * product.x.stride;
+    const char* w = reinterpret_cast<const char*>(product.panels) +
+                    share.panel_begin * product.x.steps * kPanelRowBytes;
+    char* sums = reinterpret_cast<char*>(scratch);
+    for (long panel = share.panel_begin; panel < share.panel_end; ++panel) {
+      clear(sums, row_count);
+      for (long step = 0; step < product.x.steps; step += block) {
+        const long steps = product.x.steps - step < block ? product.x.steps - step : block;
+        block_of_rows(product, x0 + step * kStepBytes, w, steps, row_count, tiles, sums);
+        w += steps * kPanelRowBytes;
+      }
+      finish(product, share.row_begin, share.row_end, panel, sums);
+    }
+  }
+
+  // One block of weights against all rows, in tiles of nearly equal height.
+  static void block_of_rows(const Product& product, const char* x, const char* w, long steps,
+                            long row_count, long tiles, char* sums) {
+    const char* next = w + steps * kPanelRowBytes;
+    for (long t = 0; t < tiles; ++t) {
+      const long first = row_count * t / tiles;
+      const long count = row_count * (t + 1) / tiles - first;
+      const char* rows_x = x + first * product.x.stride;
+      char* rows_sums = sums + first * kPanelRowBytes;
+      const long stride = product.x.stride;
+      // The fetch of the next block is spread over the first tiles.
+      if (tiles == 1) {
+        rows<4>(count, rows_x, stride, w, steps, rows_sums, w + kStreamAhead);
+      } else if (tiles < 4 && t < 2) {
+        rows<2>(count, rows_x, stride, w, steps, rows_sums, next + t * 2 * kCacheLine * steps);
+      } else if (tiles >= 4 && t < 4) {
+        rows<1>(count, rows_x, stride, w, steps, rows_sums, next + t * kCacheLine * steps);
+      } else {
+        rows<0>(count, rows_x, stride, w, steps, rows_sums, next);
+      }
+    }
+  }
+};
+
+}  // namespace tenon::kernels::cpu
