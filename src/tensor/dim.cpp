@@ -21,6 +21,11 @@ std::int64_t checked_add(std::int64_t a, std::int64_t b) {
   return sum;
 }
 
+// Files can ask for expressions that double at each step; none that a model needs comes near these.
+constexpr std::size_t kMaxTerms = 256;
+constexpr std::size_t kMaxDegree = 32;
+constexpr std::size_t kMaxAtomText = 2048;
+
 std::int64_t floor_quotient(std::int64_t value, std::int64_t divisor) {
   if (divisor <= 0) bad_input("dimension divided by {}", divisor);
   const std::int64_t quotient = value / divisor;
@@ -148,6 +153,8 @@ Dim::Dim(std::int64_t constant) {
 }
 
 Dim Dim::atom(std::string text) {
+  if (text.size() > kMaxAtomText)
+    bad_input("dimension {}... is too long an expression", text.substr(0, 80));
   Dim dim;
   dim.terms_[{std::move(text)}] = 1;
   return dim;
@@ -215,6 +222,10 @@ std::optional<Dim> Dim::divided_by(const Dim& divisor) const {
       if (found == rest.end()) return std::nullopt;
       rest.erase(found);
     }
+    if (factor == -1) {
+      quotient.add_term(rest, checked_mul(count, -1));
+      continue;
+    }
     if (count % factor != 0) return std::nullopt;
     quotient.add_term(rest, count / factor);
   }
@@ -225,6 +236,7 @@ void Dim::add_term(const Monomial& monomial, std::int64_t factor) {
   auto& sum = terms_[monomial];
   sum = checked_add(sum, factor);
   if (sum == 0) terms_.erase(monomial);
+  if (terms_.size() > kMaxTerms) bad_input("a dimension has more than {} terms", kMaxTerms);
 }
 
 Dim Dim::operator+(const Dim& other) const {
@@ -241,6 +253,8 @@ Dim Dim::operator*(const Dim& other) const {
     for (const auto& [right, b] : other.terms_) {
       Monomial joined = left;
       joined.insert(joined.end(), right.begin(), right.end());
+      if (joined.size() > kMaxDegree)
+        bad_input("a dimension is a product of more than {} sizes", kMaxDegree);
       std::sort(joined.begin(), joined.end());
       product.add_term(joined, checked_mul(a, b));
     }

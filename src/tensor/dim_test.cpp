@@ -56,5 +56,32 @@ TEST(Dim, UnboundAndOverflowAreNamed) {
   EXPECT_THROW((kNew * kNew * kNew).evaluate({{"new", 1LL << 40}}), Error);
 }
 
+TEST(Dim, ExpressionsThatGrowWithoutBoundAreRefused) {
+  EXPECT_THROW(
+      {
+        Dim power = kNew;
+        for (int i = 0; i < 60; ++i) power = power * power;
+      },
+      Error);
+  EXPECT_THROW(
+      {
+        Dim sum = kNew + kPast + kBatch + Dim(1);
+        for (int i = 0; i < 60; ++i) sum = sum * sum;
+      },
+      Error);
+  EXPECT_THROW(
+      {
+        Dim nested = kNew;
+        for (int i = 0; i < 60; ++i) nested = Dim::max(nested + kPast, nested * Dim(2));
+      },
+      Error);
+}
+
+TEST(Dim, DividesTheLeastNumberByMinusOne) {
+  const Dim least = kNew * Dim(INT64_MIN);
+  EXPECT_THROW(least.divided_by(Dim(0) - kNew), Error);
+  EXPECT_EQ((kNew * Dim(6)).divided_by(Dim(0) - kNew), Dim(-6));
+}
+
 }  // namespace
 }  // namespace tenon

@@ -13,6 +13,8 @@
 namespace tenon {
 
 using Shape = std::vector<std::int64_t>;
+/// Dimensions a tensor may have; what is read from outside is refused beyond it.
+inline constexpr std::size_t kMaxRank = 16;
 
 /// Number of elements; throws Error(bad_input) when a dimension is negative or the product, times
 /// 8, leaves 63 bits.
