@@ -14,20 +14,36 @@ std::size_t index_of(ValueId id) { return static_cast<std::size_t>(id); }
 std::size_t index_of(NodeId id) { return static_cast<std::size_t>(id); }
 
 std::optional<std::vector<Dim>> content_of(const SourcePtr& source) {
-  if (source->dtype() != DType::i64 && source->dtype() != DType::i32) return std::nullopt;
-  if (element_count(source->shape()) > kMaxContent || source->shape().size() > 1)
-    return std::nullopt;
+  const DType type = source->dtype();
+  if (type != DType::i64 && type != DType::i32 && type != DType::boolean) return std::nullopt;
+  if (element_count(source->shape()) > kMaxContent) return std::nullopt;
   const Tensor tensor = converted(source->load().view(), DType::i64);
   std::vector<Dim> content;
   for (const std::int64_t number : tensor.as<std::int64_t>()) content.emplace_back(number);
   return content;
 }
 
+// Sizes that are known must be sizes, and few enough to count.
+void check_shape(const DimShape& shape) {
+  if (shape.size() > kMaxRank)
+    bad_input("a tensor of rank {}, expected at most {}", shape.size(), kMaxRank);
+  Shape known;
+  for (const Dim& dim : shape) {
+    if (const auto number = dim.constant()) known.push_back(*number);
+  }
+  element_count(known);
+}
+
 std::string describe(const Graph& graph, const Node& node) {
+  constexpr std::size_t kShown = 8;
   std::string text = node.op == nullptr ? "?" : std::string(node.op->name);
   text += "(";
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     if (i > 0) text += ", ";
+    if (i == kShown) {
+      text += "...";
+      break;
+    }
     if (node.inputs[i] == kNoValue) continue;
     const Value& value = graph.value(node.inputs[i]);
     text += fmt::format("{} {}", dtype_name(value.dtype), to_string(value.shape));
@@ -54,6 +70,7 @@ ValueId Graph::add_value(Value value) {
 }
 
 ValueId Graph::add_input(std::string_view input_name, DType dtype, DimShape shape) {
+  with_context(input_name, [&] { check_shape(shape); });
   Value value;
   value.name = input_name;
   value.dtype = dtype;
@@ -67,6 +84,7 @@ ValueId Graph::add_constant(std::string_view constant_name, SourcePtr source) {
   value.name = constant_name;
   value.dtype = source->dtype();
   value.shape.assign(source->shape().begin(), source->shape().end());
+  with_context(constant_name, [&] { check_shape(value.shape); });
   value.content = content_of(source);
   value.constant = std::move(source);
   return add_value(std::move(value));
@@ -95,8 +113,21 @@ NodeId Graph::add_node(Node node, std::span<const std::string> output_names) {
     node.outputs[i] = add_value(std::move(value));
   }
   nodes_.push_back(std::move(node));
-  infer(id);
+  try {
+    infer(id);
+  } catch (...) {
+    drop(id);
+    throw;
+  }
   return id;
+}
+
+void Graph::drop(NodeId id) {
+  Node& node = this->node(id);
+  node.removed = true;
+  for (const ValueId output : node.outputs) {
+    if (output != kNoValue) by_name_.erase(value(output).name);
+  }
 }
 
 ValueId Graph::add(std::string_view op, std::string_view node_name, std::vector<ValueId> inputs,
@@ -131,6 +162,7 @@ void Graph::infer(NodeId id) {
     op.infer(context);
     for (std::size_t i = 0; i < subject.outputs.size(); ++i) {
       if (subject.outputs[i] == kNoValue) continue;
+      check_shape(context.outputs()[i].shape);
       Value& output = value(subject.outputs[i]);
       output.dtype = context.outputs()[i].dtype;
       output.shape = context.outputs()[i].shape;
@@ -142,12 +174,15 @@ void Graph::infer(NodeId id) {
   }
 }
 
+bool Graph::owns_its_name(ValueId id) const {
+  return is_output(id) || std::find(inputs_.begin(), inputs_.end(), id) != inputs_.end();
+}
+
 void Graph::mark_output(ValueId id, std::string_view wanted) {
-  Value& result = value(id);
-  if (result.name != wanted) {
-    if (const auto taken = by_name_.find(wanted); taken != by_name_.end()) {
-      bad_input("output name \"{}\" belongs to another value", wanted);
-    }
+  if (value(id).name != wanted) {
+    if (by_name_.contains(wanted)) bad_input("output name \"{}\" belongs to another value", wanted);
+    if (owns_its_name(id)) id = add("Identity", fmt::format("{}_identity", wanted), {id});
+    Value& result = value(id);
     by_name_.erase(result.name);
     result.name = wanted;
     by_name_.emplace(result.name, id);
@@ -164,8 +199,9 @@ std::vector<NodeId> Graph::order() const {
     ++live;
     std::set<std::size_t> producers;
     for (const ValueId input : nodes_[i].inputs) {
-      if (input != kNoValue && value(input).producer != kNoNode)
-        producers.insert(index_of(value(input).producer));
+      if (input == kNoValue || value(input).producer == kNoNode) continue;
+      const std::size_t producer = index_of(value(input).producer);
+      if (!nodes_[producer].removed) producers.insert(producer);
     }
     missing[i] = static_cast<int>(producers.size());
     for (const std::size_t producer : producers) waiting[producer].push_back(i);
@@ -221,13 +257,16 @@ const Node* Graph::producer_of(ValueId id, std::string_view op) const {
 }
 
 void Graph::replace_value(ValueId from, ValueId to) {
+  if (from == to) return;
   for (Node& reader : nodes_) {
     if (!reader.removed) std::replace(reader.inputs.begin(), reader.inputs.end(), from, to);
   }
   const bool was_output = is_output(from);
+  if (was_output && owns_its_name(to))
+    to = add("Identity", fmt::format("{}_identity", value(from).name), {to});
   std::replace(outputs_.begin(), outputs_.end(), from, to);
   const bool to_is_fixed = value(to).constant != nullptr || value(to).producer == kNoNode;
-  if (to_is_fixed && !was_output) return;
+  if (!was_output && (to_is_fixed || owns_its_name(to))) return;
   std::swap(value(from).name, value(to).name);
   by_name_[value(from).name] = from;
   by_name_[value(to).name] = to;

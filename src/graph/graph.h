@@ -30,8 +30,8 @@ struct Value {
   DimShape shape;
   SourcePtr constant;  ///< set for constants only
   NodeId producer = kNoNode;
-  /// The elements, where they are known as dims: int64 and int32 values of at most kMaxContent
-  /// elements, which is what shapes are computed with.
+  /// The elements, where they are known as dims: int64, int32 and bool (0 or 1) values of at most
+  /// kMaxContent elements, row-major, which is what shapes are computed with.
   std::optional<std::vector<Dim>> content;
 };
 inline constexpr std::int64_t kMaxContent = 64;
@@ -66,11 +66,14 @@ class Graph {
   ValueId add_constant(std::string_view name, SourcePtr source);
   ValueId add_constant(std::string_view name, Tensor tensor);
   /// Infers the outputs. `output_names` may be shorter than the outputs; the rest are derived from
-  /// the node's name. Error(bad_input) carries the node's name, the op and the shapes.
+  /// the node's name. Error(bad_input) carries the node's name, the op and the shapes, and leaves
+  /// the graph without the node.
   NodeId add_node(Node node, std::span<const std::string> output_names = {});
   /// The common case of one output.
   ValueId add(std::string_view op, std::string_view name, std::vector<ValueId> inputs,
               Attributes attributes = {}, std::string_view module = {});
+  /// The value takes the name. A graph input or a value that is an output already keeps its own:
+  /// an Identity is put behind it.
   void mark_output(ValueId value, std::string_view name);
 
   const Value& value(ValueId id) const { return values_[static_cast<std::size_t>(id)]; }
@@ -93,7 +96,10 @@ class Graph {
   const Node* producer_of(ValueId value, std::string_view op) const;
 
   /// Every reader of `from` (and the output list) takes `to` instead. When `from` is an output or
-  /// has the better name, `to` inherits it: names that users know survive.
+  /// has the better name, `to` inherits it: names that users know survive. An output stays a value
+  /// of its own: when `to` is a graph input or an output itself, an Identity is put behind it.
+  /// Inference is the caller's (`infer_again`) when type, shape or content differ, here and in
+  /// `set_input`.
   void replace_value(ValueId from, ValueId to);
   void remove_node(NodeId id);
   void remove_input(ValueId id);
@@ -112,7 +118,9 @@ class Graph {
   std::string unique(std::string_view wanted);
   ValueId add_value(Value value);
   void infer(NodeId id);
-  void rebuild_readers() const;
+  void drop(NodeId id);
+  /// Graph inputs and outputs are known to users by the names of their values.
+  bool owns_its_name(ValueId id) const;
 
   std::vector<Value> values_;
   std::vector<Node> nodes_;
