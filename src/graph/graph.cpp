@@ -272,6 +272,13 @@ void Graph::replace_value(ValueId from, ValueId to) {
   by_name_[value(to).name] = to;
 }
 
+void Graph::rename_value(ValueId id, std::string_view wanted) {
+  Value& renamed = value(id);
+  by_name_.erase(renamed.name);
+  renamed.name = unique(wanted);
+  by_name_.emplace(renamed.name, id);
+}
+
 void Graph::remove_node(NodeId id) { node(id).removed = true; }
 
 void Graph::remove_input(ValueId id) { std::erase(inputs_, id); }

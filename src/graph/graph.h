@@ -101,6 +101,8 @@ class Graph {
   /// Inference is the caller's (`infer_again`) when type, shape or content differ, here and in
   /// `set_input`.
   void replace_value(ValueId from, ValueId to);
+  /// Gives the value this name, made unique when it is taken.
+  void rename_value(ValueId value, std::string_view name);
   void remove_node(NodeId id);
   void remove_input(ValueId id);
   void set_input(NodeId node, std::size_t index, ValueId value);
