@@ -1,14 +1,68 @@
 // The rows of tenon.CachedAttention, tenon.Attention, Attention and RotaryEmbedding.
 #include <array>
 
+#include "kernels/cpu/attention/cached.h"
 #include "kernels/cpu/attention/reference.h"
 #include "kernels/cpu/tables.h"
 
 namespace tenon::kernels::cpu {
+namespace {
+
+template <const attention::TileKernel& tile>
+BoundKernel bind_tiles(const StepDescription& step) {
+  return attention::bind_cached(step, tile);
+}
+
+}  // namespace
 
 std::span<const KernelRow> attention_rows() {
   using namespace attention;
   static const std::array kRows = {
+      KernelRow{.op = "tenon.CachedAttention",
+                .name = "cached_attention_bf16_avx512_bf16",
+                .isa = Isa::avx512_bf16,
+                .weight_format = "",
+                .accepts = accepts_bfloat_cache,
+                .bind = bind_tiles<avx512_bf16::kBFloatTile>,
+                .workspace = cached_workspace,
+                .page_bytes = bfloat_page_bytes,
+                .uses_state = true},
+      KernelRow{.op = "tenon.CachedAttention",
+                .name = "cached_attention_bf16_avx512",
+                .isa = Isa::avx512,
+                .weight_format = "",
+                .accepts = accepts_bfloat_cache,
+                .bind = bind_tiles<avx512::kBFloatTile>,
+                .workspace = cached_workspace,
+                .page_bytes = bfloat_page_bytes,
+                .uses_state = true},
+      KernelRow{.op = "tenon.CachedAttention",
+                .name = "cached_attention_f32_avx512",
+                .isa = Isa::avx512,
+                .weight_format = "",
+                .accepts = accepts_float_cache,
+                .bind = bind_tiles<avx512::kFloatTile>,
+                .workspace = cached_workspace,
+                .page_bytes = float_page_bytes,
+                .uses_state = true},
+      KernelRow{.op = "tenon.CachedAttention",
+                .name = "cached_attention_bf16_avx2",
+                .isa = Isa::avx2,
+                .weight_format = "",
+                .accepts = accepts_bfloat_cache,
+                .bind = bind_tiles<avx2::kBFloatTile>,
+                .workspace = cached_workspace,
+                .page_bytes = bfloat_page_bytes,
+                .uses_state = true},
+      KernelRow{.op = "tenon.CachedAttention",
+                .name = "cached_attention_f32_avx2",
+                .isa = Isa::avx2,
+                .weight_format = "",
+                .accepts = accepts_float_cache,
+                .bind = bind_tiles<avx2::kFloatTile>,
+                .workspace = cached_workspace,
+                .page_bytes = float_page_bytes,
+                .uses_state = true},
       KernelRow{.op = "tenon.CachedAttention",
                 .name = "cached_attention_reference",
                 .isa = Isa::none,
