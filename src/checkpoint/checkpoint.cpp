@@ -34,7 +34,7 @@ constexpr std::array<std::string_view, 14> kCompanions = {"config.json",
 // A mapped file that somebody cuts short would end the process at the next read; one that grew or
 // was replaced is no longer what the headers described.
 void check_unchanged(const Weight& weight) {
-  for (const MappedFilePtr& file : weight.files) {
+  for (const auto& [file, offset, bytes, crc32] : weight.extents) {
     std::error_code error;
     const std::uintmax_t size = fs::file_size(file->path(), error);
     if (!error && size != file->bytes().size()) {
@@ -132,7 +132,7 @@ SourcePtr Checkpoint::weight(std::string_view name, const Shape& shape) const {
 }
 
 const fs::path& Checkpoint::file_of(std::string_view name) const {
-  return find(name).files.front()->path();
+  return find(name).extents.front().file->path();
 }
 
 }  // namespace tenon::checkpoint

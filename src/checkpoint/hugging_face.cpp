@@ -1,5 +1,6 @@
 #include "checkpoint/hugging_face.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <set>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/torch_file.h"
 
 namespace tenon::checkpoint {
 
@@ -22,6 +24,12 @@ constexpr std::array<std::string_view, 4> kFileNames = {
 constexpr std::array<std::string_view, 5> kSuffixes = {".safetensors", ".bin", ".pth", ".pt",
                                                        ".ckpt"};
 constexpr std::size_t kMaxShards = 4096;
+
+bool is_torch_name(const fs::path& path) {
+  const std::string suffix = path.extension().string();
+  return suffix != kSuffixes[0] &&
+         std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end();
+}
 
 WeightSet read_shards(const Folder& folder, const fs::path& index) {
   const std::map<std::string, std::string> placed = read_index(index);
@@ -47,7 +55,7 @@ WeightSet read_shards(const Folder& folder, const fs::path& index) {
   }
   for (const auto& [name, shard] : placed) {
     const auto found = set.weights.find(name);
-    if (found == set.weights.end() || found->second.files[0]->path().filename() != shard) {
+    if (found == set.weights.end() || found->second.extents[0].file->path().filename() != shard) {
       bad_input("{}: places tensor {} in {}, which does not hold it", index.string(),
                 shown_name(name), shown_name(shard));
     }
@@ -86,7 +94,12 @@ std::optional<fs::path> only_weight_file(const Folder& folder) {
 }  // namespace
 
 WeightSet read_weight_file(const fs::path& path) {
-  return {"huggingface-safetensors", read_safetensors(path), {path}};
+  const MappedFilePtr file = MappedFile::open(path);
+  const bool named = path.extension() == ".safetensors";
+  if (!named && (is_torch_file(file->bytes()) || is_torch_name(path))) {
+    return {"huggingface-pytorch", read_torch(file), {path}};
+  }
+  return {"huggingface-safetensors", read_safetensors(file), {path}};
 }
 
 WeightSet read_hugging_face(const Folder& folder) {

@@ -303,13 +303,13 @@ std::vector<SafetensorsEntry> parse_safetensors(std::span<const std::byte> file)
   return entries;
 }
 
-WeightMap read_safetensors(const std::filesystem::path& path) {
-  const MappedFilePtr file = MappedFile::open(path);
-  return with_context(path.string(), [&] {
+WeightMap read_safetensors(const MappedFilePtr& file) {
+  return with_context(file->path().string(), [&] {
     WeightMap weights;
     for (SafetensorsEntry& entry : parse_safetensors(file->bytes())) {
       add_weight(weights, entry.name,
-                 {mapped_source(file, entry.dtype, std::move(entry.shape), entry.begin), {file}});
+                 {mapped_source(file, entry.dtype, std::move(entry.shape), entry.begin),
+                  {{file, entry.begin, entry.end - entry.begin, std::nullopt}}});
     }
     return weights;
   });

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +25,6 @@ struct SafetensorsEntry {
 std::vector<SafetensorsEntry> parse_safetensors(std::span<const std::byte> file);
 
 /// The weights of a file, in place. Errors name the file.
-WeightMap read_safetensors(const std::filesystem::path& path);
+WeightMap read_safetensors(const MappedFilePtr& file);
 
 }  // namespace tenon::checkpoint

@@ -214,7 +214,7 @@ TEST(Safetensors, MapsValuesInPlaceAndCopesWithOddOffsets) {
   const std::string values = bytes_of(1.0F) + bytes_of(2.0F);
   const auto path =
       directory.write("odd.safetensors", safetensors(header, values + "\x05" + values));
-  const WeightMap weights = read_safetensors(path);
+  const WeightMap weights = read_safetensors(MappedFile::open(path));
   const SourcePtr aligned = weights.at("a").source;
   ASSERT_TRUE(aligned->view());
   EXPECT_THAT(aligned->view()->as<float>(), ElementsAre(1.0F, 2.0F));
@@ -232,7 +232,8 @@ TEST(Safetensors, MapsValuesInPlaceAndCopesWithOddOffsets) {
 TEST(Safetensors, ErrorsNameTheFile) {
   const TemporaryDirectory directory;
   const auto path = directory.write("bad.safetensors", "short");
-  EXPECT_THAT(refusal([&] { read_safetensors(path); }), HasSubstr("bad.safetensors: has 5 bytes"));
+  EXPECT_THAT(refusal([&] { read_safetensors(MappedFile::open(path)); }),
+              HasSubstr("bad.safetensors: has 5 bytes"));
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ void add_weight(WeightMap& weights, std::string_view name, Weight weight) {
   const auto [place, added] = weights.try_emplace(std::string(name), std::move(weight));
   if (!added) {
     bad_input("tensor {} stands twice, first in {}", shown_name(name),
-              place->second.files.at(0)->path().string());
+              place->second.extents.at(0).file->path().string());
   }
 }
 
@@ -110,8 +110,8 @@ void add_weights(WeightMap& weights, WeightMap more) {
     const auto result = weights.insert(std::move(node));
     if (result.inserted) continue;
     bad_input("tensor {} stands in two files, {} and {}", shown_name(result.node.key()),
-              result.position->second.files.at(0)->path().string(),
-              result.node.mapped().files.at(0)->path().string());
+              result.position->second.extents.at(0).file->path().string(),
+              result.node.mapped().extents.at(0).file->path().string());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,17 @@ namespace tenon::checkpoint {
 
 using MappedFilePtr = std::shared_ptr<const MappedFile>;
 
+/// Bytes of a file that a weight is read from.
+struct Extent {
+  MappedFilePtr file;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+  std::optional<std::uint32_t> crc32;  ///< the sum that the format keeps of them, if it keeps one
+};
+
 struct Weight {
   SourcePtr source;
-  std::vector<MappedFilePtr> files;  ///< where the bytes lie; more than one when shards are joined
+  std::vector<Extent> extents;  ///< more than one when shards are joined
 };
 
 using WeightMap = std::map<std::string, Weight, std::less<>>;
