@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/hugging_face.h"
+#include "checkpoint/meta.h"
 #include "checkpoint/nearest.h"
 
 namespace tenon::checkpoint {
@@ -61,8 +62,15 @@ Checkpoint Checkpoint::open_directory(const fs::path& path) {
   for (const std::string_view name : kCompanions) {
     if (const auto file = folder.find(name)) companions.push_back(*file);
   }
-  if (const auto file = folder.find("config.json")) checkpoint.config_ = read_config(*file);
-  WeightSet set = read_hugging_face(folder);
+  WeightSet set;
+  if (const auto file = folder.find("config.json"); !file && is_meta(folder)) {
+    MetaCheckpoint meta = read_meta(folder);
+    checkpoint.config_ = std::move(meta.config);
+    set = std::move(meta.set);
+  } else {
+    if (file) checkpoint.config_ = read_config(*file);
+    set = read_hugging_face(folder);
+  }
   checkpoint.form_ = std::move(set.form);
   checkpoint.weights_ = std::move(set.weights);
   checkpoint.list_files(companions);
