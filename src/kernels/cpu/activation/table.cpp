@@ -1,6 +1,7 @@
 // The rows of Gelu, Swish and tenon.SwiGlu.
 #include <array>
 
+#include "kernels/cpu/activation/bind.h"
 #include "kernels/cpu/activation/reference.h"
 #include "kernels/cpu/tables.h"
 
@@ -29,10 +30,41 @@ bool accepts_swiglu(const StepDescription& step) {
   return width > 0 && width % 2 == 0;
 }
 
+bool plain_f32(const StepDescription& step) {
+  return one_float_type(step) && step.inputs[0].dtype == DType::f32;
+}
+
+bool accepts_f32_gelu(const StepDescription& step) { return plain_f32(step) && known_form(step); }
+
+bool accepts_f32_swiglu(const StepDescription& step) {
+  return plain_f32(step) && accepts_swiglu(step);
+}
+
+using Bind = BoundKernel (*)(const StepDescription&, const activation::ActivationRuns&);
+
+template <Bind bind, const activation::ActivationRuns& runs>
+BoundKernel bind_runs(const StepDescription& step) {
+  return bind(step, runs);
+}
+
 }  // namespace
 
 std::span<const KernelRow> activation_rows() {
   static const std::array kRows = {
+      KernelRow{.op = "Gelu",
+                .name = "gelu_f32_avx512",
+                .isa = Isa::avx512,
+                .weight_format = "",
+                .accepts = accepts_f32_gelu,
+                .bind = bind_runs<activation::bind_gelu, activation::avx512::kRuns>,
+                .in_place = true},
+      KernelRow{.op = "Gelu",
+                .name = "gelu_f32_avx2",
+                .isa = Isa::avx2,
+                .weight_format = "",
+                .accepts = accepts_f32_gelu,
+                .bind = bind_runs<activation::bind_gelu, activation::avx2::kRuns>,
+                .in_place = true},
       KernelRow{.op = "Gelu",
                 .name = "gelu_reference",
                 .isa = Isa::none,
@@ -41,12 +73,38 @@ std::span<const KernelRow> activation_rows() {
                 .bind = bind_gelu_reference,
                 .in_place = true},
       KernelRow{.op = "Swish",
+                .name = "swish_f32_avx512",
+                .isa = Isa::avx512,
+                .weight_format = "",
+                .accepts = plain_f32,
+                .bind = bind_runs<activation::bind_swish, activation::avx512::kRuns>,
+                .in_place = true},
+      KernelRow{.op = "Swish",
+                .name = "swish_f32_avx2",
+                .isa = Isa::avx2,
+                .weight_format = "",
+                .accepts = plain_f32,
+                .bind = bind_runs<activation::bind_swish, activation::avx2::kRuns>,
+                .in_place = true},
+      KernelRow{.op = "Swish",
                 .name = "swish_reference",
                 .isa = Isa::none,
                 .weight_format = "",
                 .accepts = one_float_type,
                 .bind = bind_swish_reference,
                 .in_place = true},
+      KernelRow{.op = "tenon.SwiGlu",
+                .name = "swiglu_f32_avx512",
+                .isa = Isa::avx512,
+                .weight_format = "",
+                .accepts = accepts_f32_swiglu,
+                .bind = bind_runs<activation::bind_swiglu, activation::avx512::kRuns>},
+      KernelRow{.op = "tenon.SwiGlu",
+                .name = "swiglu_f32_avx2",
+                .isa = Isa::avx2,
+                .weight_format = "",
+                .accepts = accepts_f32_swiglu,
+                .bind = bind_runs<activation::bind_swiglu, activation::avx2::kRuns>},
       KernelRow{.op = "tenon.SwiGlu",
                 .name = "swiglu_reference",
                 .isa = Isa::none,
