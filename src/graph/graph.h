@@ -105,6 +105,8 @@ class Graph {
   void rename_value(ValueId value, std::string_view name);
   void remove_node(NodeId id);
   void remove_input(ValueId id);
+  /// Forgets all outputs after the first `count`.
+  void keep_outputs(std::size_t count) { outputs_.resize(count); }
   void set_input(NodeId node, std::size_t index, ValueId value);
   /// Removes nodes without effect on the outputs and renumbers everything compactly in execution
   /// order.
