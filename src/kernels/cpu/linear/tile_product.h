@@ -25,9 +25,9 @@ struct TileProduct {
   // With one tile of rows the panels stream once from memory. The hardware's own prefetchers stop
   // at every page; this far ahead hides the latency of the next one.
   static constexpr long kStreamAhead = 6144;
-  // With several, a block of this many steps (64 KiB) is used by all tiles from the second-level
+  // With several, a block of this many steps (128 KiB) is used by all tiles from the second-level
   // cache, while the next block is fetched.
-  static constexpr long kBlockSteps = 256;
+  static constexpr long kBlockSteps = 512;
 
   // Adds `steps` steps to the sums of R rows by C vectors, and touches kLines lines a step from
   // `fetch` on.
@@ -164,7 +164,9 @@ struct TileProduct {
   static void multiply(const Product& product, const Share& share, std::byte* scratch) noexcept {
     const long row_count = share.row_end - share.row_begin;
     const long tiles = (row_count + Op::kMaxRows - 1) / Op::kMaxRows;
-    const long block = tiles == 1 ? product.x.steps : kBlockSteps;
+    const bool one_pass =
+        tiles == 1 && Op::vectors(static_cast<int>(row_count)) * kLanes == kPanelColumns;
+    const long block = one_pass ? product.x.steps : kBlockSteps;
     const char* x0 =
         reinterpret_cast<const char*>(product.x.data) + share.row_begin * product.x.stride;
     const char* w = reinterpret_cast<const char*>(product.panels) +
