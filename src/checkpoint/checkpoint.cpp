@@ -1,14 +1,17 @@
 #include "checkpoint/checkpoint.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/hugging_face.h"
 #include "checkpoint/meta.h"
 #include "checkpoint/nearest.h"
+#include "checkpoint/zip_directory.h"
 
 namespace tenon::checkpoint {
 
@@ -47,6 +50,19 @@ void check_unchanged(const Weight& weight) {
   }
 }
 
+// In blocks, dropping the pages behind.
+std::uint32_t streamed_crc32(const MappedFile& file, std::uint64_t offset, std::uint64_t bytes) {
+  constexpr std::uint64_t kBlock = std::uint64_t{16} << 20;
+  std::uint32_t sum = 0;
+  for (std::uint64_t done = 0; done < bytes; done += kBlock) {
+    const std::uint64_t size = std::min(kBlock, bytes - done);
+    sum = crc32_of(file.bytes().subspan(offset + done, size), sum);
+    file.release(offset + done, size);
+    check_interrupt();
+  }
+  return sum;
+}
+
 }  // namespace
 
 Checkpoint Checkpoint::open(const fs::path& path) {
@@ -63,10 +79,14 @@ Checkpoint Checkpoint::open_directory(const fs::path& path) {
     if (const auto file = folder.find(name)) companions.push_back(*file);
   }
   WeightSet set;
-  if (const auto file = folder.find("config.json"); !file && is_meta(folder)) {
+  if (const auto file = folder.find("config.json"); is_meta(folder) && !is_hugging_face(folder)) {
     MetaCheckpoint meta = read_meta(folder);
     checkpoint.config_ = std::move(meta.config);
     set = std::move(meta.set);
+    // Meta's downloads keep one tokenizer beside the folders of all sizes.
+    const fs::path shared = path / ".." / "tokenizer.model";
+    if (!folder.find("tokenizer.model") && fs::is_regular_file(shared))
+      companions.push_back(shared);
   } else {
     if (file) checkpoint.config_ = read_config(*file);
     set = read_hugging_face(folder);
@@ -137,6 +157,20 @@ SourcePtr Checkpoint::weight(std::string_view name, const Shape& shape) const {
               shown_name(name), to_string(source->shape()), to_string(shape));
   }
   return source;
+}
+
+void Checkpoint::check_sums(std::string_view name) const {
+  const Weight& weight = find(name);
+  check_unchanged(weight);
+  for (const auto& [file, offset, bytes, crc32] : weight.extents) {
+    if (!crc32) continue;
+    const std::uint32_t sum = streamed_crc32(*file, offset, bytes);
+    if (sum == *crc32) continue;
+    Error error(ErrorCode::bad_input,
+                fmt::format("{}: the bytes of tensor {} have the sum {:08x}, {:08x} was expected",
+                            file->path().string(), shown_name(name), sum, *crc32));
+    throw error.hint("copy or download the file again: it is damaged");
+  }
 }
 
 const fs::path& Checkpoint::file_of(std::string_view name) const {

@@ -47,6 +47,9 @@ class Checkpoint {
   /// file, or the nearest names that exist. Meta's weights have Hugging Face names and layout.
   SourcePtr weight(std::string_view name, const Shape& shape) const;
   SourcePtr weight(std::string_view name) const;
+  /// Compares the bytes of the weight with the sums that its file keeps (zip archives do), reading
+  /// them all. Error(bad_input) names the file and the tensor.
+  void check_sums(std::string_view name) const;
   /// The file that holds the weight; of joined shards the first.
   const std::filesystem::path& file_of(std::string_view name) const;
   /// Configuration, tokenizer and weight files, each once.

@@ -102,6 +102,12 @@ WeightSet read_weight_file(const fs::path& path) {
   return {"huggingface-safetensors", read_safetensors(file), {path}};
 }
 
+bool is_hugging_face(const Folder& folder) {
+  return std::any_of(kFileNames.begin(), kFileNames.end(), [&](std::string_view name) {
+    return folder.find(name) || folder.find(std::string(name) + ".index.json");
+  });
+}
+
 WeightSet read_hugging_face(const Folder& folder) {
   for (const std::string_view name : kFileNames) {
     if (const auto file = folder.find(name)) return read_weight_file(*file);

@@ -20,6 +20,9 @@ struct WeightSet {
 /// One weight file of any supported format, told by its first bytes.
 WeightSet read_weight_file(const std::filesystem::path& path);
 
+/// True when the directory holds a weight file or index of a usual name.
+bool is_hugging_face(const Folder& folder);
+
 /// The weights of a directory. Safetensors come before pickled files, `model` before
 /// `diffusion_pytorch_model`, one file before shards; a single file of another name is taken when
 /// nothing else is there.

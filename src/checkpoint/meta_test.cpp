@@ -54,6 +54,16 @@ TEST(Meta, ListsItsFiles) {
   EXPECT_EQ(found.file_of("lm_head.weight").filename(), "consolidated.00.pth");
 }
 
+TEST(Meta, ListsTheTokenizerBesideTheFolder) {
+  const TemporaryDirectory directory;
+  std::filesystem::copy(recorded("llama_meta1"), directory / "7B");
+  directory.write("tokenizer.model", "abc");
+  const Checkpoint found = Checkpoint::open(directory / "7B");
+  ASSERT_EQ(found.files().size(), 3U);
+  EXPECT_EQ(found.files()[1].path.filename(), "tokenizer.model");
+  EXPECT_EQ(found.files()[1].bytes, 3U);
+}
+
 // A copy of the two-shard model whose params.json has some fields replaced.
 class ChangedMeta : public ::testing::Test {
  protected:

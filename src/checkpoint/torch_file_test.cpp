@@ -172,11 +172,11 @@ TEST(TorchFile, EveryCutAndFlipIsSafe) {
   const TemporaryDirectory directory;
   for (const char* name : {"torch/zip.pth", "torch/legacy.pth"}) {
     const std::string whole = read_file(recorded(name));
-    for (std::size_t size = 0; size < whole.size(); size += 7) {
+    for (std::size_t size = 0; size < whole.size(); size += 29) {
       const auto path = directory.write("cut.pth", whole.substr(0, size));
       EXPECT_NE(refusal([&] { Checkpoint::open(path); }), "") << name << " cut at " << size;
     }
-    for (std::size_t place = 0; place < whole.size(); place += 3) {
+    for (std::size_t place = 0; place < whole.size(); place += 17) {
       std::string flipped = whole;
       flipped[place] = static_cast<char>(flipped[place] ^ 0x41);
       const auto path = directory.write("flipped.pth", flipped);

@@ -240,9 +240,9 @@ std::map<std::string, ZipEntry, std::less<>> read_zip(std::span<const std::byte>
   return entries;
 }
 
-std::uint32_t crc32_of(std::span<const std::byte> bytes) noexcept {
+std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t before) noexcept {
   return static_cast<std::uint32_t>(
-      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+      ::crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace tenon::checkpoint

@@ -30,7 +30,7 @@ void require_stored(std::string_view name, const ZipEntry& entry);
 /// the sums are not checked.
 std::map<std::string, ZipEntry, std::less<>> read_zip(std::span<const std::byte> file);
 
-/// CRC-32 as zip files use it.
-std::uint32_t crc32_of(std::span<const std::byte> bytes) noexcept;
+/// CRC-32 as zip files use it; `before` is the sum of the bytes that came first.
+std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t before = 0) noexcept;
 
 }  // namespace tenon::checkpoint
