@@ -41,7 +41,7 @@ void write_attribute(const std::string& name, const Attribute& attribute, Attrib
 }
 
 void write_tensor(const Tensor& tensor, ::onnx::TensorProto& out) {
-  out.set_data_type(to_onnx(tensor.dtype()));
+  out.set_data_type(static_cast<int>(onnx_type(tensor.dtype())));
   for (const std::int64_t dim : tensor.shape()) out.add_dims(dim);
   out.set_raw_data(reinterpret_cast<const char*>(tensor.data()), tensor.bytes());
 }
@@ -191,7 +191,7 @@ std::string NodeEmitter::ints(std::span<const std::int64_t> values) {
 
 std::string NodeEmitter::cast(std::string value, DType from, DType to) {
   if (from == to) return value;
-  return add("Cast", {std::move(value)}, {{"to", std::int64_t{to_onnx(to)}}});
+  return add("Cast", {std::move(value)}, {{"to", onnx_type(to)}});
 }
 
 std::string NodeEmitter::reduce(std::string_view op, std::string value,

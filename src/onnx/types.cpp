@@ -1,51 +1,23 @@
 #include "onnx/types.h"
 
-#include <array>
-
 #include <fmt/format.h>
 
 #include "onnx-ml.pb.h"
 
 namespace tenon::onnx {
-namespace {
-
-using ::onnx::TensorProto;
-
-struct Row {
-  DType type;
-  std::int32_t code;
-};
-constexpr std::array<Row, 10> kTypes = {{{DType::f32, TensorProto::FLOAT},
-                                         {DType::f16, TensorProto::FLOAT16},
-                                         {DType::bf16, TensorProto::BFLOAT16},
-                                         {DType::f64, TensorProto::DOUBLE},
-                                         {DType::i8, TensorProto::INT8},
-                                         {DType::u8, TensorProto::UINT8},
-                                         {DType::i16, TensorProto::INT16},
-                                         {DType::i32, TensorProto::INT32},
-                                         {DType::i64, TensorProto::INT64},
-                                         {DType::boolean, TensorProto::BOOL}}};
-
-}  // namespace
-
-std::int32_t to_onnx(DType type) {
-  for (const Row& row : kTypes) {
-    if (row.type == type) return row.code;
-  }
-  return TensorProto::UNDEFINED;
-}
 
 std::optional<DType> from_onnx(std::int64_t type) {
-  for (const Row& row : kTypes) {
-    if (row.code == type) return row.type;
+  for (const DType candidate : {DType::f32, DType::f16, DType::bf16, DType::f64, DType::i8,
+                                DType::u8, DType::i16, DType::i32, DType::i64, DType::boolean}) {
+    if (onnx_type(candidate) == type) return candidate;
   }
   return std::nullopt;
 }
 
 std::string onnx_type_name(std::int64_t type) {
-  if (type < 0 || type > TensorProto::DataType_MAX) return fmt::format("type {}", type);
   const auto code = static_cast<int>(type);
-  if (!::onnx::TensorProto_DataType_IsValid(code)) return fmt::format("type {}", type);
+  if (code != type || !::onnx::TensorProto_DataType_IsValid(code))
+    return fmt::format("type {}", type);
   return ::onnx::TensorProto_DataType_Name(static_cast<::onnx::TensorProto_DataType>(code));
 }
 

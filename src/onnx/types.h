@@ -19,8 +19,7 @@ inline constexpr int kOldestRead = 9;
 inline constexpr int kOldestWritten = 17;
 inline constexpr int kNewest = 25;
 
-/// TensorProto.DataType of an element type, and back; nullopt where Tenon has no such type.
-std::int32_t to_onnx(DType type);
+/// The element type of a TensorProto.DataType; nullopt where Tenon has no such type.
 std::optional<DType> from_onnx(std::int64_t type);
 /// `FLOAT16`, `STRING`; `type 99` for an unknown number.
 std::string onnx_type_name(std::int64_t type);

@@ -39,7 +39,7 @@ void check_options(const WriteOptions& options) {
 void write_value_info(const Value& value, ::onnx::ValueInfoProto& out) {
   out.set_name(value.name);
   auto& type = *out.mutable_type()->mutable_tensor_type();
-  type.set_elem_type(to_onnx(value.dtype));
+  type.set_elem_type(static_cast<int>(onnx_type(value.dtype)));
   write_shape(value.shape, *type.mutable_shape());
 }
 
@@ -140,7 +140,7 @@ class Writer {
     if (is_result(value)) name = write_as_result(emitter, value.name);
     auto& out = *model_.mutable_graph()->add_initializer();
     out.set_name(name);
-    out.set_data_type(to_onnx(value.dtype));
+    out.set_data_type(static_cast<int>(onnx_type(value.dtype)));
     for (const std::int64_t dim : source.shape()) out.add_dims(dim);
     const std::uint64_t bytes = byte_count(source);
     if (!is_external(bytes)) {

@@ -1,0 +1,54 @@
+// Dropout, BatchNormalization and GroupNormalization as inference means them.
+#include "onnx/upgrade.h"
+
+namespace tenon::onnx {
+namespace {
+
+void refuse_outputs_from(OldNode& node, std::size_t first, const char* why) {
+  for (std::size_t i = first; i < node.outputs.size(); ++i) {
+    if (node.needs_output(i))
+      bad_input("output {} ({}) is not supported: {}", i, node.outputs[i], why);
+  }
+  if (node.outputs.size() > first) node.outputs.resize(first);
+}
+
+}  // namespace
+
+void upgrade_dropout(OldNode& node) {
+  if (node.has_input(2)) {
+    const graph::Value& training = node.value(2);
+    const bool off = training.constant != nullptr && training.shape.empty() &&
+                     training.dtype == DType::boolean && !training.constant->load().as<bool>()[0];
+    if (!off) bad_input("Dropout that may be training is not supported");
+  }
+  refuse_outputs_from(node, 1, "a mask exists only in training");
+  node.op = "Identity";
+  node.inputs = {node.input(0)};
+  node.attributes = {};
+}
+
+void upgrade_batch_normalization(OldNode& node) {
+  if (node.opset < 9) node.drop_int("spatial", 1);
+  node.drop_int("training_mode", 0);
+  node.attributes.erase("momentum");  // moves the statistics in training only
+  refuse_outputs_from(node, 1, "statistics exist only in training");
+}
+
+// Opset 18 had a scale and a bias for each group.
+void upgrade_group_normalization(OldNode& node) {
+  const std::int64_t groups = node.attributes.get_int("num_groups", 0);
+  if (node.rank(0) < 2) bad_input("GroupNormalization of a tensor of rank {}", node.rank(0));
+  const auto channels = node.value(0).shape[1].constant();
+  if (!channels || groups <= 0 || *channels % groups != 0) {
+    bad_input("{} groups do not divide {} channels", groups, node.value(0).shape[1].to_string());
+  }
+  for (const std::size_t index : {std::size_t{1}, std::size_t{2}}) {
+    const graph::ValueId column =
+        node.add("Reshape", {node.input(index), node.ints("column", {groups, 1})});
+    const graph::ValueId spread =
+        node.add("Expand", {column, node.ints("spread", {groups, *channels / groups})});
+    node.set_input(index, node.add("Reshape", {spread, node.ints("channels", {*channels})}));
+  }
+}
+
+}  // namespace tenon::onnx
