@@ -12,5 +12,7 @@ extern const ProductKernel kFp32Avx512;
 extern const ProductKernel kBf16Avx512;
 extern const ProductKernel kInt8Avx512;
 extern const ProductKernel kBf16Avx512Bf16;
+extern const ProductKernel kBf16Amx;
+extern const ProductKernel kInt8Amx;
 
 }  // namespace tenon::kernels::cpu

@@ -22,6 +22,8 @@ constexpr KernelRow packed_row(std::string_view name, Isa isa) {
 }
 
 constexpr KernelRow kRows[] = {
+    packed_row<kBf16Amx, kPanel64Bf16>("linear_bf16_amx", Isa::amx_bf16),
+    packed_row<kInt8Amx, kPanel64Int8>("linear_int8_amx", Isa::amx_bf16),
     packed_row<kBf16Avx512Bf16, kPanel64Bf16>("linear_bf16_avx512_bf16", Isa::avx512_bf16),
     packed_row<kInt8Avx512, kPanel64Int8>("linear_int8_avx512", Isa::avx512),
     packed_row<kBf16Avx512, kPanel64Bf16>("linear_bf16_avx512", Isa::avx512),

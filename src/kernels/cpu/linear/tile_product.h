@@ -7,6 +7,8 @@
 //   Sum, Weight, Input     accumulator, weights of kLanes columns, one input step for all lanes
 //   kMaxRows               rows of a tile; vectors(rows): how many Sums wide a tile of so many is
 //   load_sum, store_sum, load_weight, load_input(const char*), dot(Sum, Input, Weight)
+//     or, with matrix registers, all of that as add_block<lines>(rows, x, x_stride, w, steps, sums,
+//     fetch)
 //   result(scratch, product, row, column): the sums as floats, kLanes of them
 #pragma once
 
@@ -88,6 +90,18 @@ struct TileProduct {
   template <int kLines>
   static void rows(long count, const char* x, long x_stride, const char* w, long steps, char* sums,
                    const char* fetch) {
+    if constexpr (requires {
+                    Op::template add_block<kLines>(count, x, x_stride, w, steps, sums, fetch);
+                  }) {
+      Op::template add_block<kLines>(count, x, x_stride, w, steps, sums, fetch);
+    } else {
+      rows_in_vectors<kLines>(count, x, x_stride, w, steps, sums, fetch);
+    }
+  }
+
+  template <int kLines>
+  static void rows_in_vectors(long count, const char* x, long x_stride, const char* w, long steps,
+                              char* sums, const char* fetch) {
     switch (count) {
       case 1:
         return strips<1, kLines>(x, x_stride, w, steps, sums, fetch);
