@@ -21,6 +21,13 @@ Tensor TensorSource::load() const {
 
 namespace {
 
+DType narrowest_of(const std::vector<SourcePtr>& parts) {
+  const DType first = parts[0]->narrowest();
+  const bool all = std::all_of(parts.begin(), parts.end(),
+                               [&](const SourcePtr& part) { return part->narrowest() == first; });
+  return all ? first : parts[0]->dtype();
+}
+
 class ViewSource final : public TensorSource {
  public:
   ViewSource(TensorView view, std::shared_ptr<const void> owner, std::function<void()> release)
@@ -72,6 +79,12 @@ class CastSource final : public TensorSource {
       out += count * dtype_size(dtype());
     }
   }
+  DType narrowest() const override {
+    const DType base = base_->narrowest();
+    const bool widens =
+        is_float(base) && is_float(dtype()) && dtype_size(base) < dtype_size(dtype());
+    return widens ? base : dtype();
+  }
   void release() const override { base_->release(); }
 
  private:
@@ -101,6 +114,7 @@ class TransposedSource final : public TensorSource {
         return transpose<std::uint64_t>(*view, begin, end, out);
     }
   }
+  DType narrowest() const override { return base_->narrowest(); }
   void release() const override { base_->release(); }
 
  private:
@@ -146,6 +160,7 @@ class GatheredRowsSource final : public TensorSource {
       row = last;
     }
   }
+  DType narrowest() const override { return base_->narrowest(); }
   void release() const override { base_->release(); }
 
  private:
@@ -176,6 +191,7 @@ class ConcatRowsSource final : public TensorSource {
       start += part->rows();
     }
   }
+  DType narrowest() const override { return narrowest_of(parts_); }
   void release() const override {
     for (const auto& part : parts_) part->release();
   }
@@ -209,6 +225,7 @@ class ConcatInnerSource final : public TensorSource {
       offset += block;
     }
   }
+  DType narrowest() const override { return narrowest_of(parts_); }
   void release() const override {
     for (const auto& part : parts_) part->release();
   }
@@ -244,6 +261,7 @@ class ReshapedSource final : public TensorSource {
     if (view) view->shape = shape();
     return view;
   }
+  DType narrowest() const override { return base_->narrowest(); }
   void release() const override { base_->release(); }
 
  private:

@@ -31,6 +31,8 @@ class TensorSource {
   virtual void read(std::int64_t begin, std::int64_t end, std::byte* out) const = 0;
   /// The whole in place, when it lies contiguous in memory in dtype().
   virtual std::optional<TensorView> view() const { return std::nullopt; }
+  /// The narrowest type that holds every value exactly: what a widening cast was made from.
+  virtual DType narrowest() const { return dtype_; }
   /// The source is done with for now: mapped pages may be dropped.
   virtual void release() const {}
 

@@ -1,0 +1,135 @@
+// softmax(q k^T * scale + mask) v -> tenon.Attention, in the forms that exporters write: the scale
+// on the scores, on the query or shared between query and key; key and value heads repeated by
+// Expand; casts around the softmax; NaN rows replaced by zeros.
+#include <cmath>
+
+#include "graph/op_schema.h"
+#include "passes/match.h"
+#include "passes/passes.h"
+
+namespace tenon::passes {
+namespace {
+
+struct Scores {
+  ValueId query;
+  ValueId key;  // [batch, heads, keys, head_dim]
+  ValueId mask = kNoValue;
+  double scale = 1;
+};
+
+bool swaps_last_two(const Node& transpose) {
+  const auto perm = transpose.attributes.get_ints("perm");
+  return perm == std::vector<std::int64_t>{0, 1, 3, 2};
+}
+
+// reshape(expand(unsqueeze(x, 2))): every head of x stands for several: x.
+ValueId unrepeated(const Graph& graph, ValueId value) {
+  const Node* reshape = graph.producer_of(value, "Reshape");
+  const Node* expand =
+      reshape == nullptr ? nullptr : graph.producer_of(reshape->inputs[0], "Expand");
+  const Node* unsqueeze =
+      expand == nullptr ? nullptr : graph.producer_of(expand->inputs[0], "Unsqueeze");
+  if (unsqueeze == nullptr) return value;
+  const ValueId base = unsqueeze->inputs[0];
+  const auto& narrow = graph.value(base).shape;
+  const auto& five = graph.value(expand->outputs[0]).shape;
+  const auto& wide = graph.value(value).shape;
+  const bool fits = narrow.size() == 4 && five.size() == 5 && wide.size() == 4 &&
+                    five[1] == narrow[1] &&
+                    integers(graph, unsqueeze->inputs[1]) == std::vector<std::int64_t>{2} &&
+                    wide[1] == five[1] * five[2] && wide[3] == narrow[3];
+  return fits ? base : value;
+}
+
+// q and k of a product with the transposed key, with their scales taken off.
+std::optional<Scores> match_product(const Graph& graph, ValueId value) {
+  const Node* product = graph.producer_of(value, "MatMul");
+  if (product == nullptr) return std::nullopt;
+  Scores scores{product->inputs[0], product->inputs[1]};
+  if (const auto part = scaled(graph, scores.query)) {
+    scores.query = part->x;
+    scores.scale *= part->factor;
+  }
+  if (const auto part = scaled(graph, scores.key)) {
+    scores.key = part->x;
+    scores.scale *= part->factor;
+  }
+  const Node* transpose = graph.producer_of(scores.key, "Transpose");
+  if (transpose == nullptr || !swaps_last_two(*transpose)) return std::nullopt;
+  scores.key = transpose->inputs[0];
+  if (const auto part = scaled(graph, scores.key)) {
+    scores.key = part->x;
+    scores.scale *= part->factor;
+  }
+  return scores;
+}
+
+// Adds, scales and casts in any order between the product and the softmax.
+std::optional<Scores> match_scores(const Graph& graph, ValueId value) {
+  ValueId mask = kNoValue;
+  double scale = 1;
+  for (int depth = 0; depth < 6; ++depth) {
+    value = through_casts(graph, value);
+    if (auto scores = match_product(graph, value)) {
+      scores->mask = mask;
+      scores->scale *= scale;
+      return scores;
+    }
+    if (const auto part = scaled(graph, value)) {
+      if (mask != kNoValue) return std::nullopt;  // a scaled mask is another formula
+      value = part->x;
+      scale *= part->factor;
+      continue;
+    }
+    const Node* sum = graph.producer_of(value, "Add");
+    if (sum == nullptr || mask != kNoValue) return std::nullopt;
+    // The scores are the side that leads to a product; the other is the mask.
+    const bool left = match_scores(graph, sum->inputs[0]).has_value();
+    mask = sum->inputs[left ? 1 : 0];
+    value = sum->inputs[left ? 0 : 1];
+  }
+  return std::nullopt;
+}
+
+// The softmax behind casts and a Where that clears NaN rows.
+const Node* softmax_of(const Graph& graph, ValueId value) {
+  value = through_casts(graph, value);
+  if (const Node* where = graph.producer_of(value, "Where")) {
+    const Node* test = graph.producer_of(where->inputs[0], "IsNaN");
+    if (test == nullptr || test->inputs[0] != where->inputs[2] ||
+        scalar(graph, where->inputs[1]) != 0.0)
+      return nullptr;
+    value = through_casts(graph, where->inputs[2]);
+  }
+  const Node* softmax = graph.producer_of(value, "Softmax");
+  if (softmax == nullptr) return nullptr;
+  const auto rank = static_cast<std::int64_t>(graph.value(value).shape.size());
+  return rank == 4 && axis_of(graph, *softmax, -1, value) == rank - 1 ? softmax : nullptr;
+}
+
+}  // namespace
+
+int fuse_attention(Graph& graph, const PassContext&) {
+  int fused = 0;
+  for (const NodeId id : graph.order()) {
+    const Node node = graph.node(id);
+    if (node.op->name != "MatMul") continue;
+    const Node* softmax = softmax_of(graph, node.inputs[0]);
+    if (softmax == nullptr) continue;
+    const auto scores = match_scores(graph, softmax->inputs[0]);
+    if (!scores || graph.value(scores->query).shape.size() != 4) continue;
+    const ValueId key = unrepeated(graph, scores->key);
+    const ValueId value = unrepeated(graph, node.inputs[1]);
+    // Keys and values must be repeated alike.
+    if (graph.value(key).shape[1] != graph.value(value).shape[1]) continue;
+    std::vector<ValueId> inputs = {scores->query, key, value};
+    if (scores->mask != kNoValue) inputs.push_back(scores->mask);
+    graph.replace_value(node.outputs[0],
+                        graph.add("tenon.Attention", node.name, std::move(inputs),
+                                  {{"scale", static_cast<float>(scores->scale)}}, node.module));
+    ++fused;
+  }
+  return fused;
+}
+
+}  // namespace tenon::passes

@@ -1,0 +1,71 @@
+// silu(x Wg + bg) * (x Wu + bu) -> tenon.SwiGlu(x [Wg Wu] + [bg bu]).
+#include "graph/op_schema.h"
+#include "passes/match.h"
+#include "passes/passes.h"
+
+namespace tenon::passes {
+namespace {
+
+struct Projection {
+  ValueId x;
+  SourcePtr weight;
+  SourcePtr bias;
+};
+
+std::optional<Projection> match_projection(const Graph& graph, const Readers& readers,
+                                           ValueId value) {
+  if (readers.count(value) != 1) return std::nullopt;
+  Projection found;
+  const Node* product = graph.producer_of(value, "MatMul");
+  if (const Node* sum = graph.producer_of(value, "Add")) {
+    const auto parts = operand_of(graph, *sum, "MatMul");
+    if (!parts || !graph.is_constant(parts->other) || graph.value(parts->other).shape.size() != 1)
+      return std::nullopt;
+    if (readers.count(parts->matched_value) != 1) return std::nullopt;
+    product = parts->matched;
+    found.bias = graph.value(parts->other).constant;
+  }
+  if (product == nullptr || !graph.is_constant(product->inputs[1])) return std::nullopt;
+  found.x = product->inputs[0];
+  found.weight = graph.value(product->inputs[1]).constant;
+  return found.weight->shape().size() == 2 ? std::optional(found) : std::nullopt;
+}
+
+}  // namespace
+
+int fuse_swiglu(Graph& graph, const PassContext&) {
+  int fused = 0;
+  const Readers readers(graph);
+  for (const NodeId id : graph.order()) {
+    const Node node = graph.node(id);
+    if (node.op->name != "Mul") continue;
+    const auto gated = operand_of(graph, node, "Swish");
+    if (!gated || gated->matched->attributes.get_float("alpha", 1.0F) != 1.0F ||
+        readers.count(gated->matched_value) != 1) {
+      continue;
+    }
+    const auto gate = match_projection(graph, readers, gated->matched->inputs[0]);
+    const auto up = match_projection(graph, readers, gated->other);
+    if (!gate || !up || gate->x != up->x || (gate->bias == nullptr) != (up->bias == nullptr))
+      continue;
+    if (gate->weight->shape() != up->weight->shape() ||
+        gate->weight->dtype() != up->weight->dtype())
+      continue;
+    const std::string module = node.module + ".gate_up";
+    const ValueId weight =
+        graph.add_constant(module + ".weight", concat_source({gate->weight, up->weight}, 1));
+    ValueId both = graph.add("MatMul", module, {gate->x, weight}, {}, module);
+    if (gate->bias) {
+      both = graph.add(
+          "Add", module,
+          {both, graph.add_constant(module + ".bias", concat_source({gate->bias, up->bias}, 0))},
+          {}, module);
+    }
+    graph.replace_value(node.outputs[0],
+                        graph.add("tenon.SwiGlu", node.name, {both}, {}, node.module));
+    ++fused;
+  }
+  return fused;
+}
+
+}  // namespace tenon::passes

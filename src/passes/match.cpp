@@ -1,0 +1,121 @@
+#include "passes/match.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/tensor.h"
+
+namespace tenon::passes {
+
+Readers::Readers(const Graph& graph)
+    : counts_(graph.value_count(), 0), nodes_(graph.value_count()) {
+  for (const NodeId id : graph.order()) {
+    for (const ValueId input : graph.node(id).inputs) {
+      if (input == kNoValue) continue;
+      auto& list = nodes_[static_cast<std::size_t>(input)];
+      ++counts_[static_cast<std::size_t>(input)];
+      if (list.empty() || list.back() != id) list.push_back(id);
+    }
+  }
+  for (const ValueId output : graph.outputs()) ++counts_[static_cast<std::size_t>(output)];
+}
+
+std::optional<double> scalar(const Graph& graph, ValueId value) {
+  if (!graph.is_constant(value)) return std::nullopt;
+  const auto& source = graph.value(value).constant;
+  if (element_count(source->shape()) != 1) return std::nullopt;
+  const Tensor number = converted(source->load().view(), DType::f64);
+  return number.as<double>()[0];
+}
+
+std::optional<std::vector<std::int64_t>> integers(const Graph& graph, ValueId value) {
+  if (value == kNoValue || !graph.value(value).content) return std::nullopt;
+  return constant_shape(*graph.value(value).content);
+}
+
+ValueId other_input(const Node& node, ValueId value) {
+  if (node.inputs.size() != 2) return kNoValue;
+  if (node.inputs[0] == value) return node.inputs[1];
+  if (node.inputs[1] == value) return node.inputs[0];
+  return kNoValue;
+}
+
+std::optional<Operands> operand_of(const Graph& graph, const Node& node, std::string_view op) {
+  if (node.inputs.size() != 2) return std::nullopt;
+  for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
+    if (const Node* found = graph.producer_of(node.inputs[side], op)) {
+      return Operands{found, node.inputs[side], node.inputs[1 - side]};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Scaled> scaled(const Graph& graph, ValueId value) {
+  if (const Node* product = graph.producer_of(value, "Mul")) {
+    for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
+      if (const auto factor = scalar(graph, product->inputs[side]))
+        return Scaled{product->inputs[1 - side], *factor};
+    }
+  }
+  if (const Node* quotient = graph.producer_of(value, "Div")) {
+    const auto divisor = scalar(graph, quotient->inputs[1]);
+    if (divisor && *divisor != 0) return Scaled{quotient->inputs[0], 1 / *divisor};
+  }
+  return std::nullopt;
+}
+
+ValueId through_casts(const Graph& graph, ValueId value) {
+  while (const Node* cast = graph.producer_of(value, "Cast")) {
+    if (!is_float(graph.value(cast->inputs[0]).dtype) || !is_float(graph.value(value).dtype)) break;
+    value = cast->inputs[0];
+  }
+  return value;
+}
+
+std::int64_t axis_of(const Graph& graph, const Node& node, std::int64_t fallback, ValueId of) {
+  const std::int64_t axis = node.attributes.get_int("axis", fallback);
+  return axis < 0 ? axis + static_cast<std::int64_t>(graph.value(of).shape.size()) : axis;
+}
+
+std::optional<SliceRange> slice_range(const Graph& graph, ValueId value) {
+  const Node* slice = graph.producer_of(value, "Slice");
+  if (slice == nullptr) return std::nullopt;
+  const ValueId input = slice->inputs[0];
+  const auto begins = integers(graph, slice->inputs[1]);
+  const auto& shape = graph.value(input).shape;
+  if (!begins || begins->size() != 1) return std::nullopt;
+  std::int64_t axis = 0;
+  if (slice->inputs.size() > 3 && slice->inputs[3] != kNoValue) {
+    const auto axes = integers(graph, slice->inputs[3]);
+    if (!axes) return std::nullopt;
+    axis = axes->at(0) < 0 ? axes->at(0) + static_cast<std::int64_t>(shape.size()) : axes->at(0);
+  }
+  if (slice->inputs.size() > 4 && slice->inputs[4] != kNoValue) {
+    const auto steps = integers(graph, slice->inputs[4]);
+    if (!steps || steps->at(0) != 1) return std::nullopt;
+  }
+  const auto whole = shape.at(static_cast<std::size_t>(axis)).constant();
+  const auto length = graph.value(value).shape.at(static_cast<std::size_t>(axis)).constant();
+  if (!whole || !length) return std::nullopt;
+  const std::int64_t begin = begins->at(0) < 0 ? std::max<std::int64_t>(0, begins->at(0) + *whole)
+                                               : std::min(begins->at(0), *whole);
+  return SliceRange{input, axis, begin, *length};
+}
+
+std::optional<SliceRange> part_of(const Graph& graph, ValueId value) {
+  if (const auto slice = slice_range(graph, value)) return slice;
+  const Node* split = graph.producer_of(value, "Split");
+  if (split == nullptr) return std::nullopt;
+  const std::int64_t axis = axis_of(graph, *split, 0, split->inputs[0]);
+  std::int64_t begin = 0;
+  for (const ValueId output : split->outputs) {
+    if (output == kNoValue) return std::nullopt;
+    const auto length = graph.value(output).shape.at(static_cast<std::size_t>(axis)).constant();
+    if (!length) return std::nullopt;
+    if (output == value) return SliceRange{split->inputs[0], axis, begin, *length};
+    begin += *length;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tenon::passes

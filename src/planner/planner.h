@@ -1,0 +1,54 @@
+// From a graph and a target to an engine: kernels, packed constants, order.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "graph/graph.h"
+#include "passes/pass.h"
+
+namespace tenon::planner {
+
+/// Takes the bytes of constants as they are packed, one after the other, each in memory only for
+/// the call.
+class ConstantStore {
+ public:
+  virtual ~ConstantStore() = default;
+  /// Fills in bytes, sum and either data or offset.
+  virtual void put(engine::Constant& constant, std::span<const std::byte> bytes) = 0;
+};
+
+/// Keeps them in memory, in huge pages.
+class MemoryStore final : public ConstantStore {
+ public:
+  void put(engine::Constant& constant, std::span<const std::byte> bytes) override;
+};
+
+struct CompileReport {
+  std::vector<passes::PassReport> passes;
+  std::vector<std::string>
+      notes;  ///< what the user should know: a slow path, a kernel that was not there
+};
+
+struct CompileOptions {
+  Target target;
+  std::string name;
+  std::int64_t context_length = 0;  ///< positions that a decoder was made for; 0: not known
+  std::filesystem::path dump;       ///< folder for the graph after each pass; may be empty
+  int threads = 0;                  ///< for packing
+  /// Called with bytes of constants stored and in all.
+  std::function<void(std::uint64_t, std::uint64_t)> progress;
+};
+
+/// Optimizes the graph (its passes run on it) and plans it. The engine refers to nothing of the
+/// graph. Error(bad_input) names a node whose op and types no kernel of the target takes.
+std::shared_ptr<engine::Engine> compile(graph::Graph& graph, const CompileOptions& options,
+                                        ConstantStore& store, CompileReport* report = nullptr);
+
+/// The same into memory.
+std::shared_ptr<const engine::Engine> compile(graph::Graph& graph, const CompileOptions& options);
+
+}  // namespace tenon::planner
