@@ -80,7 +80,8 @@ class MetaReader {
 
   WeightMap join() const {
     WeightMap joined;
-    for (const auto& [name, weight] : shards_[0]) {
+    for (const auto& entry : shards_[0]) {
+      const std::string& name = entry.first;
       if (name.ends_with("rope.freqs")) continue;  // follows from rope_theta
       const std::optional<Placed> placed = place(name, params_.layers);
       if (!placed)
