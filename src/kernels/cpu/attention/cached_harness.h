@@ -117,11 +117,14 @@ class CachedHarness {
   }
 
   std::size_t out_width() const { return static_cast<std::size_t>(case_.q_heads * case_.dim); }
-  /// Takes tokens as cached without having run them: for benches.
-  void pretend(int sequence, int tokens) {
-    std::fill(cache_.begin(), cache_.end(), std::byte{0});
-    lengths_[static_cast<std::size_t>(sequence)] = tokens;
+  /// Takes tokens as cached without having run them: for benches. Zeros would be unlike scores.
+  void pretend(int tokens) {
+    std::minstd_rand random(1);
+    for (std::byte& byte : cache_) byte = static_cast<std::byte>(random() >> 8 & 0x3fU);
+    std::fill(lengths_.begin(), lengths_.end(), tokens);
   }
+  /// Lets the one chunk that was filled belong to another sequence of the same length.
+  void turn_to(int sequence) { slices_[0].pages = tables_[static_cast<std::size_t>(sequence)]; }
   std::size_t page_bytes() const { return page_bytes_; }
 
  private:
