@@ -106,11 +106,13 @@ std::vector<TextPart> TokenMatcher::split(std::string_view text, bool parse_spec
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       continue;
     }
-    if (entry.token.lstrip) begin = std::max(behind, spaces_begin(text.substr(0, begin), behind));
+    if (entry.token.lstrip) begin = spaces_begin(text.substr(0, begin), behind);
     if (entry.token.rstrip) {
       if (end < run.begin || end > run.end) run = {end, end + spaces_at_front(text.substr(end))};
       end = run.end;
     }
+    if (end <= behind) continue;  // a token of spaces that the one before it has taken
+    begin = std::max(begin, behind);
     if (behind < begin) parts.push_back({{behind, begin}, -1});
     parts.push_back({{begin, end}, entry.id});
     behind = end;

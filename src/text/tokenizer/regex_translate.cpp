@@ -48,36 +48,46 @@ std::uint32_t category_mask(std::string_view name) {
   return mask;
 }
 
-template <typename Member>
-std::vector<PointRange> complement_of(const Member& member) {
-  std::vector<PointRange> ranges;
-  for (char32_t point = 0; point < 0x110000; ++point) {
-    if (point == 0xd800) point = 0xe000;  // no text holds a surrogate, and PCRE2 refuses them
-    if (member(point)) continue;
-    if (!ranges.empty() && ranges.back().last + 1 == point) {
-      ranges.back().last = point;
-    } else {
-      ranges.push_back({point, point});
-    }
+// All other code points but the surrogates, which no text holds and PCRE2 refuses.
+std::vector<PointRange> complement_of(const std::vector<PointRange>& ranges) {
+  std::vector<PointRange> others;
+  const auto add = [&](char32_t first, char32_t behind) {
+    if (first < behind) others.push_back({first, behind - 1});
+  };
+  const auto add_without_surrogates = [&](char32_t first, char32_t behind) {
+    add(first, std::min<char32_t>(behind, 0xd800));
+    add(std::max<char32_t>(first, 0xe000), behind);
+  };
+  char32_t next = 0;
+  for (const PointRange& range : ranges) {
+    add_without_surrogates(next, range.first);
+    next = range.last + 1;
   }
-  return ranges;
+  add_without_surrogates(next, 0x110000);
+  return others;
 }
 
 ClassText category_class(std::string_view name, bool both) {
   const std::uint32_t mask = category_mask(name);
   if (mask == 0) return {fmt::format("\\p{{{}}}", name), fmt::format("\\P{{{}}}", name)};
-  ClassText text{fmt::format("\\p{{{}}}", name) + ranges_text(newer_ranges(mask)), {}};
+  ClassText text;
+  if ((mask & bit(Category::Cn)) != 0) {  // newer versions take code points from this one
+    text.members = ranges_text(ranges_of(mask));
+  } else {
+    text.members = fmt::format("\\p{{{}}}", name) + ranges_text(newer_ranges(mask));
+  }
   if (both) {
-    text.others = ranges_text(complement_of([mask](char32_t point) {
-      return (mask >> static_cast<unsigned>(classify(point).category()) & 1U) != 0;
-    }));
+    text.others = ranges_text(complement_of(ranges_of(mask)));
   }
   return text;
 }
 
-constexpr std::string_view kSpace =
-    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"
-    "\\x{205f}\\x{3000}";
+const std::vector<PointRange>& spaces() {
+  static const std::vector<PointRange> kSpaces = {
+      {0x9, 0xd},       {0x20, 0x20},     {0x85, 0x85},     {0xa0, 0xa0},     {0x1680, 0x1680},
+      {0x2000, 0x200a}, {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}};
+  return kSpaces;
+}
 
 constexpr std::uint32_t kWordMask = bit(Category::Lu) | bit(Category::Ll) | bit(Category::Lt) |
                                     bit(Category::Lm) | bit(Category::Lo) | bit(Category::Mn) |
@@ -93,7 +103,7 @@ ClassText word_class(bool both) {
                  }));
   if (both) {
     text.others =
-        ranges_text(complement_of([](char32_t point) { return classify(point).regex_word(); }));
+        ranges_text(complement_of(ranges_where([](auto known) { return known.regex_word(); })));
   }
   return text;
 }
@@ -212,8 +222,8 @@ class Translator {
     switch (kind) {
       case 's':
       case 'S':
-        text.members = kSpace;
-        if (both) text.others = ranges_text(complement_of(is_space));
+        text.members = ranges_text(spaces());
+        if (both) text.others = ranges_text(complement_of(spaces()));
         break;
       case 'd':
       case 'D':

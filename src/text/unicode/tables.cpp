@@ -99,6 +99,12 @@ void append_lower(std::string& out, char32_t point) {
 
 std::vector<PointRange> ranges_where(bool (*member)(CodePointClass)) { return collect(member); }
 
+std::vector<PointRange> ranges_of(std::uint32_t mask) {
+  return collect([mask](CodePointClass known) {
+    return (mask >> static_cast<unsigned>(known.category()) & 1U) != 0;
+  });
+}
+
 std::vector<PointRange> newer_ranges(std::uint32_t mask) {
   return collect([mask](CodePointClass known) {
     return known.newer() && (mask >> static_cast<unsigned>(known.category()) & 1U) != 0;

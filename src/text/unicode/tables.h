@@ -74,7 +74,9 @@ struct PointRange {
 };
 /// All code points for which `member` holds, in order. Walks the table: for load time.
 std::vector<PointRange> ranges_where(bool (*member)(CodePointClass));
-/// The same for those of a category in `mask` (bit = Category) that are newer().
+/// The same for those of a category in `mask` (bit = Category).
+std::vector<PointRange> ranges_of(std::uint32_t mask);
+/// The same for those of them that are newer().
 std::vector<PointRange> newer_ranges(std::uint32_t mask);
 
 }  // namespace tenon::text
