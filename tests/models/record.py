@@ -28,8 +28,8 @@ def llama(note, dtype="bfloat16", store="safetensors", config_form="saved", **ch
     return dict(family="llama", note=note, dtype=dtype, store=store, config_form=config_form, config={**LLAMA, **changes})
 
 
-def neox(note, dtype="bfloat16", store="safetensors", **changes):
-    return dict(family="gpt_neox", note=note, dtype=dtype, store=store, config_form="saved", config={**NEOX, **changes})
+def neox(note, dtype="bfloat16", store="safetensors", config_form="saved", **changes):
+    return dict(family="gpt_neox", note=note, dtype=dtype, store=store, config_form=config_form, config={**NEOX, **changes})
 
 
 VARIANTS = {
@@ -85,6 +85,8 @@ VARIANTS = {
                         rope_scaling={"rope_type": "linear", "factor": 3.0}),
     "neox-dynamic": neox("dynamic rope scaling past max_position_embeddings 8", rotary_pct=0.5,
                          max_position_embeddings=8, rope_scaling={"rope_type": "dynamic", "factor": 2.0}),
+    "neox-rope-parameters": neox("rotary base and share under rope_parameters, as transformers 5 writes them",
+                                 config_form="rope-parameters", rotary_pct=0.5, rotary_emb_base=5000),
     "neox-bin-buffers": neox("float16 .bin with the mask and rotary buffers old releases stored", "float16",
                              store="bin-buffers"),
 }
@@ -143,7 +145,9 @@ def rewrite_config(folder, form, dtype):
     if form == "old-rope-key":
         config["rope_scaling"] = {"type": config["rope_scaling"]["rope_type"], "factor": config["rope_scaling"]["factor"]}
     if form == "rope-parameters":
-        config["rope_parameters"] = {"rope_theta": config.pop("rope_theta"), **config.pop("rope_scaling")}
+        names = {"rope_theta": "rope_theta", "rotary_emb_base": "rope_theta", "rotary_pct": "partial_rotary_factor"}
+        config["rope_parameters"] = {new: config.pop(old) for old, new in names.items() if old in config} | (
+            config.pop("rope_scaling") or {"rope_type": "default"})
         config["dtype"], config["transformers_version"] = config.pop("torch_dtype"), "5.0.0"
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
