@@ -43,8 +43,6 @@ Strided::Run Strided::at(std::int64_t index) const noexcept {
   return {offset, strides_[inner], sizes_[inner] - first};
 }
 
-std::int64_t Strided::count() const noexcept { return product({sizes_.data(), axes_}, 0, axes_); }
-
 void StridedOperand::load(std::int64_t begin, std::int64_t count, double* out) const noexcept {
   while (count > 0) {
     const Strided::Run run = where.at(begin);

@@ -34,7 +34,6 @@ class Strided {
     std::int64_t length;  ///< elements from here on that `stride` leads through
   };
   Run at(std::int64_t index) const noexcept;
-  std::int64_t count() const noexcept;
 
  private:
   std::int64_t base_ = 0;
