@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include <sys/mman.h>
+
 #include "kernels/cpu/attention/cached_spec.h"
 #include "kernels/kernel.h"
 
@@ -41,7 +43,14 @@ class CachedHarness {
 
     const int pages = sequences * pages_each_;
     // 0xff everywhere is NaN in every float type: what no one has written must not be used.
-    cache_.assign(static_cast<std::size_t>(pages) * page_bytes_ + 2 * kGuard, kMark);
+    const std::size_t bytes = static_cast<std::size_t>(pages) * page_bytes_;
+    cache_.reserve(bytes + 2 * kGuard + 2 * kHugePage);
+    // As the backend keeps it: aligned, in huge pages where the system has some.
+    const auto huge = reinterpret_cast<std::uintptr_t>(cache_.data()) / kHugePage * kHugePage;
+    ::madvise(reinterpret_cast<void*>(huge + kHugePage), bytes, MADV_HUGEPAGE);
+    cache_.assign(bytes + 2 * kGuard + 2 * kHugePage, kMark);
+    cache_begin_ = 2 * kHugePage - reinterpret_cast<std::uintptr_t>(cache_.data()) % kHugePage;
+    cache_end_ = cache_begin_ + bytes;
     std::vector<std::int32_t> order(static_cast<std::size_t>(pages));
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), std::mt19937(7));
@@ -104,7 +113,7 @@ class CachedHarness {
         DType::f32,
         {1, rows, static_cast<std::int64_t>(out_width())},
         std::as_writable_bytes(std::span(out_)).subspan(kGuard * sizeof(float)).data()};
-    const KvLayer layers[2] = {{nullptr, 0}, {cache_.data() + kGuard, page_bytes_}};
+    const KvLayer layers[2] = {{nullptr, 0}, {cache_.data() + cache_begin_, page_bytes_}};
     const RaggedBatch batch{slices_, layers};
     auto* room = reinterpret_cast<std::byte*>(
         (reinterpret_cast<std::uintptr_t>(workspace_.data()) + kGuard) / 64 * 64);
@@ -125,10 +134,10 @@ class CachedHarness {
   }
   /// Lets the one chunk that was filled belong to another sequence of the same length.
   void turn_to(int sequence) { slices_[0].pages = tables_[static_cast<std::size_t>(sequence)]; }
-  std::size_t page_bytes() const { return page_bytes_; }
 
  private:
   static constexpr std::size_t kGuard = 128;
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
   static constexpr std::byte kMark{0xff};
   static constexpr float kOutMark = -12345.0F;
 
@@ -191,8 +200,8 @@ class CachedHarness {
 
   void check_guards() const {
     for (std::size_t i = 0; i < kGuard; ++i) {
-      if (cache_[i] != kMark || cache_[cache_.size() - 1 - i] != kMark || room_end_[i] != kMark ||
-          out_[i] != kOutMark || out_[out_.size() - 1 - i] != kOutMark) {
+      if (cache_[cache_begin_ - 1 - i] != kMark || cache_[cache_end_ + i] != kMark ||
+          room_end_[i] != kMark || out_[i] != kOutMark || out_[out_.size() - 1 - i] != kOutMark) {
         throw std::runtime_error("a guard was overwritten");
       }
       if (i < kGuard / 2 && workspace_[i] != kMark) {
@@ -210,6 +219,7 @@ class CachedHarness {
   std::size_t page_bytes_ = 0;
   std::size_t workspace_bytes_ = 0;
   std::vector<std::byte> cache_, workspace_;
+  std::size_t cache_begin_ = 0, cache_end_ = 0;
   std::byte* room_end_ = nullptr;
   std::vector<std::vector<std::int32_t>> tables_;
   std::vector<std::int32_t> lengths_;
