@@ -167,8 +167,13 @@ std::vector<std::string> NodeEmitter::add_many(std::string_view op, std::vector<
 }
 
 void NodeEmitter::finish(std::string_view op, std::vector<std::string> inputs,
-                         const Attributes& attributes) {
-  append(op, name_, inputs, attributes, outputs());
+                         const Attributes& attributes, std::size_t least_outputs) {
+  std::vector<std::string> names = outputs();
+  if (names.size() < least_outputs) names.resize(least_outputs);
+  for (std::size_t i = 0; i < least_outputs; ++i) {
+    if (names[i].empty()) names[i] = file_.unique_value(fmt::format("{}_output_{}", name_, i));
+  }
+  append(op, name_, inputs, attributes, names);
 }
 
 void NodeEmitter::set_tensor_attribute(std::string_view name, const Tensor& tensor) {

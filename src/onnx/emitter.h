@@ -67,9 +67,10 @@ class NodeEmitter {
   /// The same with several outputs.
   std::vector<std::string> add_many(std::string_view op, std::vector<std::string> inputs,
                                     const Attributes& attributes, std::size_t count);
-  /// Adds the node that writes the outputs of the graph's node.
+  /// Adds the node that writes the outputs of the graph's node. Where ONNX wants more outputs than
+  /// the graph does, the first `least_outputs` get names of their own.
   void finish(std::string_view op, std::vector<std::string> inputs,
-              const Attributes& attributes = {});
+              const Attributes& attributes = {}, std::size_t least_outputs = 1);
   /// Hangs a tensor on the node that `finish` added.
   void set_tensor_attribute(std::string_view name, const Tensor& tensor);
 

@@ -47,26 +47,6 @@ int standard_opset(const Imports& imports) {
   return 0;
 }
 
-std::string describe(const NodeProto& node) {
-  const std::string& name = !node.name().empty()     ? node.name()
-                            : node.output_size() > 0 ? node.output(0)
-                                                     : node.op_type();
-  return fmt::format("node {} ({})", name.substr(0, 200), node.op_type().substr(0, 100));
-}
-
-// The single truth of a constant or of what inference found; nullopt when only a run can tell.
-std::optional<bool> known_truth(const graph::Value& value) {
-  if (value.content && value.content->size() == 1) {
-    const auto number = value.content->front().constant();
-    return number ? std::optional(*number != 0) : std::nullopt;
-  }
-  if (value.constant == nullptr || value.dtype != DType::boolean ||
-      element_count(value.constant->shape()) != 1) {
-    return std::nullopt;
-  }
-  return value.constant->load().as<bool>()[0];
-}
-
 class Importer {
  public:
   Importer(std::shared_ptr<const ModelProto> model, const std::filesystem::path& folder,
@@ -206,16 +186,16 @@ class Importer {
 
   void import_node(const NodeProto& node, Scope& scope, int depth) {
     if (const auto found = functions_.find(function_key(node)); found != functions_.end()) {
-      return with_context(describe(node),
+      return with_context(describe_node(node),
                           [&] { inline_function(node, *found->second, scope, depth); });
     }
     const std::string domain = standard(node.domain());
     if (domain.empty() && node.op_type() == "If") {
-      return with_context(describe(node), [&] { take_branch(node, scope, depth); });
+      return with_context(describe_node(node), [&] { take_branch(node, scope, depth); });
     }
     // Inference adds the node to its errors by itself.
     OldNode old(graph_, names_);
-    const bool done = with_context(describe(node), [&] {
+    const bool done = with_context(describe_node(node), [&] {
       if (domain.empty() && node.op_type() == "Constant") {
         add_constant(node, scope);
         return true;
@@ -246,7 +226,7 @@ class Importer {
     made.attributes = old.attributes;
     const graph::NodeId id = graph_.add_node(std::move(made), outputs);
     const std::vector<ValueId> results = graph_.node(id).outputs;
-    with_context(describe(node), [&] {
+    with_context(describe_node(node), [&] {
       for (int i = 0; i < node.output_size(); ++i) {
         const auto index = static_cast<std::size_t>(i);
         if (node.output(i).empty()) continue;

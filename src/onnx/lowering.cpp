@@ -75,7 +75,8 @@ void write_node(NodeEmitter& emitter) {
       throw error.hint(fmt::format("choose opset {} or later", row.opset));
     }
   }
-  emitter.finish(op.name, emitter.inputs(), attributes_for_opset(emitter));
+  const std::size_t least_outputs = op.name == "TopK" ? 2 : 1;
+  emitter.finish(op.name, emitter.inputs(), attributes_for_opset(emitter), least_outputs);
 }
 
 }  // namespace tenon::onnx

@@ -6,6 +6,7 @@
 namespace tenon::onnx {
 
 using ::onnx::AttributeProto;
+using ::onnx::NodeProto;
 
 void Scope::define(const std::string& name, graph::ValueId value) {
   if (tensors.contains(name) || !values.emplace(name, value).second) {
@@ -17,6 +18,25 @@ const AttributeProto* Scope::resolve(const AttributeProto& attribute) const {
   if (attribute.ref_attr_name().empty()) return &attribute;
   const auto found = arguments.find(attribute.ref_attr_name());
   return found == arguments.end() ? nullptr : found->second;
+}
+
+std::string describe_node(const NodeProto& node) {
+  const std::string& name = !node.name().empty()     ? node.name()
+                            : node.output_size() > 0 ? node.output(0)
+                                                     : node.op_type();
+  return fmt::format("node {} ({})", name.substr(0, 200), node.op_type().substr(0, 100));
+}
+
+std::optional<bool> known_truth(const graph::Value& value) {
+  if (value.content && value.content->size() == 1) {
+    const auto number = value.content->front().constant();
+    return number ? std::optional(*number != 0) : std::nullopt;
+  }
+  if (value.constant == nullptr || value.dtype != DType::boolean ||
+      element_count(value.constant->shape()) != 1) {
+    return std::nullopt;
+  }
+  return value.constant->load().as<bool>()[0];
 }
 
 Attribute plain_attribute(const AttributeProto& attribute) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include <google/protobuf/repeated_ptr_field.h>
@@ -33,6 +34,10 @@ struct Scope {
   const ::onnx::AttributeProto* resolve(const ::onnx::AttributeProto& attribute) const;
 };
 
+/// `node /model/MatMul (MatMul)`, for errors.
+std::string describe_node(const ::onnx::NodeProto& node);
+/// The single truth of a constant or of what inference found; nullopt when only a run can tell.
+std::optional<bool> known_truth(const graph::Value& value);
 /// Numbers and strings; Error(bad_input) names another kind.
 Attribute plain_attribute(const ::onnx::AttributeProto& attribute);
 /// A scalar or a vector.

@@ -11,6 +11,7 @@ namespace {
 constexpr int kAlways = std::numeric_limits<int>::max();
 constexpr std::string_view kMicrosoft = "com.microsoft";
 
+// Rules that change the operator stand after those of the operator that it becomes.
 constexpr UpgradeRule kRules[] = {
     {"", "Squeeze", 13, upgrade_squeeze},
     {"", "Unsqueeze", 13, upgrade_squeeze},
@@ -35,9 +36,9 @@ constexpr UpgradeRule kRules[] = {
     {"", "Dropout", kAlways, upgrade_dropout},
     {"", "BatchNormalization", kAlways, upgrade_batch_normalization},
     {"", "GroupNormalization", 21, upgrade_group_normalization},
-    {"", "Upsample", 10, upgrade_upsample},
     {"", "Resize", 11, upgrade_resize_10},
     {"", "Resize", kAlways, upgrade_resize},
+    {"", "Upsample", 10, upgrade_upsample},
     {"", "GridSample", 20, upgrade_grid_sample},
     {"", "Scatter", 11, upgrade_scatter},
     {"", "Mean", kAlways, upgrade_mean},

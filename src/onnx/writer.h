@@ -21,8 +21,8 @@ struct WriteOptions {
   std::string external_name = "model.onnx_data";  ///< a plain file name, in the folder of the file
   bool value_shapes = true;  ///< name the shapes of values inside the graph too
   std::string producer = "tenon";
-  std::string producer_version;
-  std::map<std::string, std::string> metadata;
+  std::string producer_version = {};
+  std::map<std::string, std::string> metadata = {};
 };
 
 /// Bytes of weights written so far and in all. May throw, to stop.

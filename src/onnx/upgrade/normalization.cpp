@@ -4,12 +4,8 @@
 namespace tenon::onnx {
 namespace {
 
-void refuse_outputs_from(OldNode& node, std::size_t first, const char* why) {
-  for (std::size_t i = first; i < node.outputs.size(); ++i) {
-    if (node.needs_output(i))
-      bad_input("output {} ({}) is not supported: {}", i, node.outputs[i], why);
-  }
-  if (node.outputs.size() > first) node.outputs.resize(first);
+bool has_output(const OldNode& node, std::size_t index) {
+  return index < node.outputs.size() && !node.outputs[index].empty();
 }
 
 }  // namespace
@@ -21,17 +17,21 @@ void upgrade_dropout(OldNode& node) {
                      training.dtype == DType::boolean && !training.constant->load().as<bool>()[0];
     if (!off) bad_input("Dropout that may be training is not supported");
   }
-  refuse_outputs_from(node, 1, "a mask exists only in training");
+  if (node.needs_output(1)) bad_input("the mask of Dropout is not supported");
+  node.outputs.resize(1);
   node.op = "Identity";
   node.inputs = {node.input(0)};
   node.attributes = {};
 }
 
 void upgrade_batch_normalization(OldNode& node) {
-  if (node.opset < 9) node.drop_int("spatial", 1);
   node.drop_int("training_mode", 0);
   node.attributes.erase("momentum");  // moves the statistics in training only
-  refuse_outputs_from(node, 1, "statistics exist only in training");
+  // Before opset 14 it was the presence of these outputs that asked for training.
+  for (std::size_t i = 1; i < 5; ++i) {
+    if (has_output(node, i)) bad_input("BatchNormalization in training is not supported");
+  }
+  node.outputs.resize(1);
 }
 
 // Opset 18 had a scale and a bias for each group.
