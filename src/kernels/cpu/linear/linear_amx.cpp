@@ -37,6 +37,7 @@ void configure(long rows) {
 template <typename Vectors>
 struct TileBlock : Vectors {
   static constexpr int kMaxRows = kTileRows;
+  static constexpr int kStreams = 1;
 
   template <int kLines>
   static void add_block(long rows, const char* x, long x_stride, const char* w, long steps,
@@ -52,7 +53,7 @@ struct TileBlock : Vectors {
       _tile_loadd(4, x + step * kStepBytes, x_stride);
       const char* from = w + step * kPanelRowBytes;
       for (int line = 0; line < kLines * kStepAlignment; ++line, fetch += kTileBytes) {
-        _mm_prefetch(fetch, kLines == 4 ? _MM_HINT_T0 : _MM_HINT_T1);
+        _mm_prefetch(fetch, _MM_HINT_T1);
       }
       _tile_loadd(5, from, kPanelRowBytes);
       _tile_loadd(6, from + kTileBytes, kPanelRowBytes);

@@ -63,6 +63,7 @@ struct Fp32 : FloatSums256 {
   using Weight = __m256;
   using Input = __m256;
   static constexpr int kMaxRows = 6;
+  static constexpr int kStreams = 1;
   static constexpr int vectors(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
   static Weight load_weight(const char* from) { return load_sum(from); }
   static Input load_input(const char* from) {
@@ -88,6 +89,7 @@ struct Bf16 : FloatSums256 {
   using Weight = FloatPair;
   using Input = FloatPair;
   static constexpr int kMaxRows = 4;
+  static constexpr int kStreams = 1;
   static constexpr int vectors(int rows) { return rows == 1 ? 4 : 2; }
   static Weight load_weight(const char* from) { return FloatPair::widen(load_integers(from)); }
   static Input load_input(const char* from) { return FloatPair::widen(broadcast_step(from)); }
@@ -109,6 +111,7 @@ struct Int8 {
   using Weight = IntegerPair;
   using Input = IntegerPair;
   static constexpr int kMaxRows = 4;
+  static constexpr int kStreams = 1;
   static constexpr int vectors(int rows) { return rows == 1 ? 4 : 2; }
   static Sum load_sum(const char* from) { return load_integers(from); }
   static void store_sum(char* to, Sum sum) {

@@ -10,6 +10,7 @@ struct Fp32 : FloatSums512 {
   using Weight = __m512;
   using Input = __m512;
   static constexpr int kMaxRows = 6;
+  static constexpr int kStreams = 4;
   static Weight load_weight(const char* from) { return _mm512_load_ps(from); }
   static Input load_input(const char* from) {
     return _mm512_set1_ps(*reinterpret_cast<const float*>(from));
@@ -34,6 +35,7 @@ struct Bf16 : FloatSums512 {
   using Weight = Pair512;
   using Input = Pair512;
   static constexpr int kMaxRows = 4;
+  static constexpr int kStreams = 2;
   static Weight load_weight(const char* from) { return Pair512::widen(_mm512_load_si512(from)); }
   static Input load_input(const char* from) {
     return Pair512::widen(_mm512_set1_epi32(*reinterpret_cast<const int*>(from)));

@@ -10,6 +10,8 @@ namespace {
 constexpr std::int64_t kLine = 64;
 // Rows of one share: its sums (256 bytes a row) stay in the second-level cache beside the weights.
 constexpr std::int64_t kShareRows = 240;
+// What products of few rows need to work on several panels at once.
+constexpr std::int64_t kLeastScratchRows = 4;
 // So few values are cheaper to convert on every thread than to wait for one another.
 constexpr std::int64_t kPrivateValues = 65536;
 
@@ -56,7 +58,8 @@ class Plan {
     return in_place_ ? 0 : rows_ * stride_ + 2 * round_up(rows_ * 4, kLine);
   }
   std::int64_t sum_bytes() const {
-    return (rows_ + row_blocks_ - 1) / row_blocks_ * kPanelRowBytes;
+    const std::int64_t rows = (rows_ + row_blocks_ - 1) / row_blocks_;
+    return std::max(rows, kLeastScratchRows) * kPanelRowBytes;
   }
   std::int64_t bytes() const {
     return copy_bytes() * (private_ ? threads_ : 1) + sum_bytes() * threads_;

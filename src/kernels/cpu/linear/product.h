@@ -54,7 +54,8 @@ struct ProductKernel {
   /// Converts rows [begin, end) of x, `depth` floats each.
   void (*prepare)(const float* x, std::int64_t depth, std::int64_t begin, std::int64_t end,
                   const PreparedRows& out) noexcept;
-  /// Computes the share. `scratch` has kPanelRowBytes for each row of it, 64-byte aligned.
+  /// Computes the share. `scratch` has kPanelRowBytes for each row of it, and for 4 at
+  /// least, 64-byte aligned.
   void (*multiply)(const Product& product, const Share& share, std::byte* scratch) noexcept;
 };
 

@@ -6,6 +6,7 @@
 //   Vector                 the V of VectorActivation, with kLanes and load/store of `count` floats
 //   Sum, Weight, Input     accumulator, weights of kLanes columns, one input step for all lanes
 //   kMaxRows               rows of a tile; vectors(rows): how many Sums wide a tile of so many is
+//   kStreams               panels that one row can work on at once
 //   load_sum, store_sum, load_weight, load_input(const char*), dot(Sum, Input, Weight)
 //     or, with matrix registers, all of that as add_block<lines>(rows, x, x_stride, w, steps, sums,
 //     fetch)
@@ -23,41 +24,41 @@ template <typename Op>
 struct TileProduct {
   static constexpr long kLanes = Op::Vector::kLanes;
   static constexpr long kCacheLine = 64;
-  static constexpr long kLinesPerStep = kPanelRowBytes / kCacheLine;
-  // With one tile of rows the panels stream once from memory. The hardware's own prefetchers stop
-  // at every page; this far ahead hides the latency of the next one.
-  static constexpr long kStreamAhead = 6144;
-  // With several, a block of this many steps (128 KiB) is used by all tiles from the second-level
-  // cache, while the next block is fetched.
+  // With several tiles of rows, a block of this many steps (128 KiB) is used by all tiles from the
+  // second-level cache, while the next block is fetched.
   static constexpr long kBlockSteps = 512;
 
   // Adds `steps` steps to the sums of R rows by C vectors, and touches kLines lines a step from
-  // `fetch` on.
+  // `fetch` on. C vectors beyond one panel's width go on in the next panels, `panel_bytes` apart,
+  // whose sums follow those of this one.
   template <int R, int C, int kLines>
-  static void tile(const char* x, long x_stride, const char* w, long steps, char* sums,
-                   const char* fetch) {
+  static void tile(const char* x, long x_stride, const char* w, long panel_bytes, long steps,
+                   char* sums, const char* fetch) {
+    constexpr int kPerPanel = kPanelColumns / kLanes;
+    const auto sums_at = [sums](int r, int c) {
+      return sums + (c / kPerPanel * R + r) * kPanelRowBytes + c % kPerPanel * kLanes * 4;
+    };
     typename Op::Sum acc[R][C];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) {
-        acc[r][c] = Op::load_sum(sums + r * kPanelRowBytes + c * kLanes * 4);
-      }
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) acc[r][c] = Op::load_sum(sums_at(r, c));
     }
     for (long step = 0; step < steps; ++step) {
       typename Op::Weight weight[C];
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) weight[c] = Op::load_weight(w + c * kLanes * 4);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) {
+        weight[c] = Op::load_weight(w + c / kPerPanel * panel_bytes + c % kPerPanel * kLanes * 4);
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const typename Op::Input input = Op::load_input(x + r * x_stride);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int c = 0; c < C; ++c) acc[r][c] = Op::dot(acc[r][c], input, weight[c]);
       }
 #pragma GCC unroll 4
       for (int line = 0; line < kLines; ++line) {
-        _mm_prefetch(fetch + line * kCacheLine,
-                     kLines == kLinesPerStep ? _MM_HINT_T0 : _MM_HINT_T1);
+        _mm_prefetch(fetch + line * kCacheLine, _MM_HINT_T1);
       }
       fetch += kLines * kCacheLine;
       x += kStepBytes;
@@ -65,10 +66,8 @@ struct TileProduct {
     }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) {
-        Op::store_sum(sums + r * kPanelRowBytes + c * kLanes * 4, acc[r][c]);
-      }
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) Op::store_sum(sums_at(r, c), acc[r][c]);
     }
   }
 
@@ -80,9 +79,9 @@ struct TileProduct {
     constexpr long kStripBytes = kVectors * kLanes * 4;
     for (long strip = 0; strip < kPanelRowBytes; strip += kStripBytes) {
       if (strip == 0) {
-        tile<R, kVectors, kLines>(x, x_stride, w, steps, sums, fetch);
+        tile<R, kVectors, kLines>(x, x_stride, w, 0, steps, sums, fetch);
       } else {
-        tile<R, kVectors, 0>(x, x_stride, w + strip, steps, sums + strip, fetch);
+        tile<R, kVectors, 0>(x, x_stride, w + strip, 0, steps, sums + strip, fetch);
       }
     }
   }
@@ -175,22 +174,54 @@ struct TileProduct {
     }
   }
 
+  // With a row or two the panels stream once from memory: several at a time keep more pages open
+  // than the hardware's prefetchers follow in one stream. Does the first panels of the share, as
+  // many as make whole groups; says how many.
+  template <int R>
+  static long stream(const Product& product, const Share& share, char* sums) {
+    constexpr int kPanels = Op::kStreams / R;
+    if constexpr (kPanels < 2) {
+      return 0;
+    } else {
+      const long panel_bytes = product.x.steps * kPanelRowBytes;
+      const long groups = (share.panel_end - share.panel_begin) / kPanels;
+      const char* x =
+          reinterpret_cast<const char*>(product.x.data) + share.row_begin * product.x.stride;
+      for (long group = 0; group < groups; ++group) {
+        const long panel = share.panel_begin + group * kPanels;
+        clear(sums, R * kPanels);
+        tile<R, kPanels * kPanelColumns / kLanes, 0>(
+            x, product.x.stride,
+            reinterpret_cast<const char*>(product.panels) + panel * panel_bytes, panel_bytes,
+            product.x.steps, sums, nullptr);
+        for (long i = 0; i < kPanels; ++i) {
+          finish(product, share.row_begin, share.row_end, panel + i, sums + i * R * kPanelRowBytes);
+        }
+      }
+      return groups * kPanels;
+    }
+  }
+
   static void multiply(const Product& product, const Share& share, std::byte* scratch) noexcept {
+    char* sums = reinterpret_cast<char*>(scratch);
     const long row_count = share.row_end - share.row_begin;
+    Share rest = share;
+    if (row_count == 1) rest.panel_begin += stream<1>(product, share, sums);
+    if (row_count == 2) rest.panel_begin += stream<2>(product, share, sums);
+
     const long tiles = (row_count + Op::kMaxRows - 1) / Op::kMaxRows;
     const bool one_pass =
         tiles == 1 && Op::vectors(static_cast<int>(row_count)) * kLanes == kPanelColumns;
     const long block = one_pass ? product.x.steps : kBlockSteps;
-    const char* x0 =
+    const char* x =
         reinterpret_cast<const char*>(product.x.data) + share.row_begin * product.x.stride;
     const char* w = reinterpret_cast<const char*>(product.panels) +
-                    share.panel_begin * product.x.steps * kPanelRowBytes;
-    char* sums = reinterpret_cast<char*>(scratch);
-    for (long panel = share.panel_begin; panel < share.panel_end; ++panel) {
+                    rest.panel_begin * product.x.steps * kPanelRowBytes;
+    for (long panel = rest.panel_begin; panel < rest.panel_end; ++panel) {
       clear(sums, row_count);
       for (long step = 0; step < product.x.steps; step += block) {
         const long steps = product.x.steps - step < block ? product.x.steps - step : block;
-        block_of_rows(product, x0 + step * kStepBytes, w, steps, row_count, tiles, sums);
+        block_of_rows(product, x + step * kStepBytes, w, steps, row_count, tiles, sums);
         w += steps * kPanelRowBytes;
       }
       finish(product, share.row_begin, share.row_end, panel, sums);
@@ -209,7 +240,7 @@ struct TileProduct {
       const long stride = product.x.stride;
       // The fetch of the next block is spread over the first tiles.
       if (tiles == 1) {
-        rows<4>(count, rows_x, stride, w, steps, rows_sums, w + kStreamAhead);
+        rows<0>(count, rows_x, stride, w, steps, rows_sums, next);
       } else if (tiles < 4 && t < 2) {
         rows<2>(count, rows_x, stride, w, steps, rows_sums, next + t * 2 * kCacheLine * steps);
       } else if (tiles >= 4 && t < 4) {

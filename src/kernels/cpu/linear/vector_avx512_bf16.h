@@ -12,6 +12,7 @@ struct Bf16Pairs : FloatSums512 {
   using Input = __m512i;
   using Stored = std::uint16_t;
   static constexpr int kMaxRows = 6;
+  static constexpr int kStreams = 4;
   static Weight load_weight(const char* from) { return _mm512_load_si512(from); }
   static Input load_input(const char* from) {
     return _mm512_set1_epi32(*reinterpret_cast<const int*>(from));

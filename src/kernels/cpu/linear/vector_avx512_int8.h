@@ -15,6 +15,7 @@ struct Int8Quads {
   using Input = __m512i;
   using Stored = std::int8_t;
   static constexpr int kMaxRows = 6;
+  static constexpr int kStreams = 4;
   static constexpr int vectors(int) { return 4; }
   static Sum load_sum(const char* from) { return _mm512_load_si512(from); }
   static void store_sum(char* to, Sum sum) { _mm512_store_si512(to, sum); }
