@@ -375,6 +375,8 @@ const Refusal kRefusals[] = {
     {{"Gather", {"fp32 [4, 2]", "int64 = 4"}, {}, {}}, "index 4 of input 1"},
     {{"Gather", {"fp32 [4, 2]", "int64 = -5"}, {}, {}}, "outside an axis of size 4"},
     {{"Gather", {"fp32 [4, 2]", "fp32 [1]"}, {}, {}}, "expected int32 or int64"},
+    {{"GatherElements", {"fp32 [4, 2]", "int64 [4, 3]"}, {}, {}},
+     "do not lie inside [4, 2] off axis 0"},
     {{"GatherND", {"fp32 [4, 2]", "int64 [n, 3]"}, {}, {}}, "expected a number from 1 to 2"},
     {{"GatherND", {"fp32 [4, 2]", "int64 [n, 1]"}, {{"batch_dims", num(-1)}}, {}}, "batch_dims -1"},
     {{"ScatterND", {"fp32 [4, 5]", "int64 [3, 1]", "fp32 [2, 5]"}, {}, {}}, "sizes 2 and 3 differ"},

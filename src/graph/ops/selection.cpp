@@ -52,6 +52,21 @@ void infer_gather(InferenceContext& context) {
   gather_content(context);
 }
 
+// Off the axis, the indices are no larger than the data.
+void require_indices_inside(InferenceContext& context, std::size_t axis) {
+  const DimShape& data = context.input(0).shape;
+  const DimShape& indices = context.input(1).shape;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const Dim room = data[i] - indices[i];
+    if (i == axis || never_negative(room)) continue;
+    if (room.constant()) {
+      bad_input("indices of shape {} do not lie inside {} off axis {}", to_string(indices),
+                to_string(data), axis);
+    }
+    context.require_equal(Dim::max(indices[i], data[i]), data[i]);
+  }
+}
+
 void infer_gather_elements(InferenceContext& context) {
   const Value& data = context.input(0);
   const Value& indices = index_input(context, 1);
@@ -60,6 +75,7 @@ void infer_gather_elements(InferenceContext& context) {
   const std::size_t axis =
       InferenceContext::axis(context.attributes().get_int("axis", 0), data.shape.size());
   check_indices(context, 1, data.shape[axis]);
+  require_indices_inside(context, axis);
   context.set_output(0, data.dtype, indices.shape);
 }
 
@@ -134,6 +150,7 @@ void infer_scatter_elements(InferenceContext& context) {
   const std::size_t axis =
       InferenceContext::axis(context.attributes().get_int("axis", 0), data.shape.size());
   check_indices(context, 1, data.shape[axis]);
+  require_indices_inside(context, axis);
   require_same_shape(context, indices.shape, 2);
   infer_like_input(context);
 }
