@@ -29,6 +29,7 @@ constexpr UpgradeRule kRules[] = {
     {"", "Split", 18, upgrade_split_count},
     {"", "Clip", 11, upgrade_clip},
     {"", "Pad", 11, upgrade_pad},
+    {"", "Pad", kAlways, upgrade_computed_pads},
     {"", "Slice", 10, upgrade_slice},
     {"", "TopK", 10, upgrade_top_k},
     {"", "Softmax", 13, upgrade_softmax},

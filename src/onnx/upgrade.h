@@ -87,6 +87,7 @@ void upgrade_split_sizes(OldNode&);
 void upgrade_split_count(OldNode&);
 void upgrade_clip(OldNode&);
 void upgrade_pad(OldNode&);
+void upgrade_computed_pads(OldNode&);
 void upgrade_slice(OldNode&);
 void upgrade_top_k(OldNode&);
 void upgrade_softmax(OldNode&);

@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::uint64_t kProtobufLimit = std::numeric_limits<std::int32_t>::max();
 
-void check_options(const WriteOptions& options) {
+void check_options(const fs::path& file, const WriteOptions& options) {
   if (options.opset < kOldestWritten || options.opset > kNewest) {
     fail(ErrorCode::usage, "opset {} cannot be written; one from {} to {} was expected",
          options.opset, kOldestWritten, kNewest);
@@ -33,6 +33,9 @@ void check_options(const WriteOptions& options) {
   if (options.external_data &&
       (name.empty() || name.filename() != name || name == "." || name == "..")) {
     fail(ErrorCode::usage, "external data \"{}\" must be a plain file name", options.external_name);
+  }
+  if (options.external_data && name == file.filename()) {
+    fail(ErrorCode::usage, "the model and its external data are both named {}", name.string());
   }
 }
 
@@ -225,7 +228,7 @@ class Writer {
 
 void write(const Graph& graph, const fs::path& file, const WriteOptions& options,
            const WriteProgress& progress) {
-  check_options(options);
+  check_options(file, options);
   with_context(file.string(), [&] { Writer(graph, file, options, progress).run(); });
 }
 

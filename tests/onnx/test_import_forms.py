@@ -5,6 +5,7 @@ TENON_ONNX_TEST names the onnx_test program (default: build/release/bin/onnx_tes
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import numpy as np
@@ -137,6 +138,29 @@ MODELS = {
     "grid_sample_16": model(16, [node("GridSample", ["x", "g"], ["y"], mode="bilinear")], shape=("batch", 2, 4, 6),
                             extra=[("g", F, ("batch", 3, 3, 2))]),
 }
+
+def torch_pads():
+    """The pads of torch.nn.functional.pad as torch.onnx writes them."""
+    return [
+        node("ConstantOfShape", ["two"], ["zeros"], value=tensor("", [0], np.int64)),
+        node("Concat", ["given", "zeros"], ["all"], axis=0),
+        node("Reshape", ["all", "pairs"], ["matrix"]),
+        node("Slice", ["matrix", "last", "before", "first_axis", "minus"], ["turned"]),
+        node("Transpose", ["turned"], ["columns"], perm=[1, 0]),
+        node("Reshape", ["columns", "flat"], ["line"]),
+        node("Cast", ["line"], ["pads"], to=TensorProto.INT64),
+        node("Pad", ["x", "pads", "value"], ["y"], mode="constant"),
+    ]
+
+
+def int64s(**named):
+    return [tensor(name, values, np.int64) for name, values in named.items()]
+
+
+MODELS["torch_pad_13"] = model(
+    13, torch_pads(),
+    [*int64s(two=[2], given=[1, 2, 0, 3], pairs=[-1, 2], last=[-1], before=[-(2**63) + 1], first_axis=[0], minus=[-1],
+             flat=[-1]), tensor("value", 0.5)])
 SIZES = {"batch": 2, "time": 5}
 
 
@@ -153,6 +177,36 @@ def folder(tmp_path_factory):
         check=True, stdout=subprocess.DEVNULL, env={**os.environ, "TENON_ONNX_REWRITE": str(path)},
     )
     return path
+
+
+REAL = ("face-rfb-320", "magika-v3-3", "ppocr-cls", "sed-unet")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_model_computes_the_same(tmp_path, name):
+    data = pathlib.Path(os.environ.get("TENON_TEST_DATA", ROOT.parent / "shared/data")) / "onnx" / name
+    program = pathlib.Path(os.environ.get("TENON_ONNX_TEST", ROOT / "build/release/bin/onnx_test"))
+    if not data.exists() or not program.exists():
+        pytest.skip("no model or no program")
+    shutil.copy(data / "model.onnx", tmp_path / "real.onnx")
+    subprocess.run(
+        [program, "--gtest_filter=Reader.RewritesAFolder"],
+        check=True, stdout=subprocess.DEVNULL, env={**os.environ, "TENON_ONNX_REWRITE": str(tmp_path)},
+    )
+    refusal = tmp_path / "new/real.txt"
+    if refusal.exists():
+        assert "is not supported" in refusal.read_text()
+        pytest.skip(refusal.read_text())
+    sessions = [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+                for path in (data / "model.onnx", tmp_path / "new/real.onnx")]
+    for case in sorted(data.glob("test_data_set_*")):
+        feeds = {value.name: numpy_helper.to_array(onnx.load_tensor(case / f"input_{i}.pb"))
+                 for i, value in enumerate(sessions[0].get_inputs())}
+        names = [value.name for value in sessions[0].get_outputs()]
+        assert [value.name for value in sessions[1].get_outputs()] == names
+        for old, new in zip(*(session.run(names, feeds) for session in sessions)):
+            # The same kernels but for fusion choices: a few thousand roundings at most.
+            np.testing.assert_allclose(new, old, rtol=0, atol=2.0**-12 * max(1.0, float(np.abs(old).max())))
 
 
 def compute(path, feeds):

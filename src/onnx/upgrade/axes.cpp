@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "onnx/upgrade.h"
+#include "onnx/upgrade/known_elements.h"
 
 namespace tenon::onnx {
 
@@ -35,6 +36,15 @@ void upgrade_pad(OldNode& node) {
   node.attribute_to_input("pads", 1);
   node.attributes.erase("value");
   if (value != 0.0F) node.set_input(2, node.scalar("value", node.value(0).dtype, value));
+}
+
+// torch.onnx writes pads as a matrix that is turned around, which is a constant all the same.
+void upgrade_computed_pads(OldNode& node) {
+  if (node.value(1).content) return;
+  const auto known = known_elements(node.graph(), node.input(1));
+  if (!known) return;
+  if (const auto pads = constant_shape(known->elements))
+    node.set_input(1, node.ints("pads", *pads));
 }
 
 void upgrade_slice(OldNode& node) {
