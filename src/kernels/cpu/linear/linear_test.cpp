@@ -1,29 +1,13 @@
 // Every row of this family against sums in double, on odd sizes, with guard bytes after the output.
 #include <cmath>
 #include <numbers>
-#include <random>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/half.h"
-#include "kernels/cpu/linear/operands.h"
-#include "kernels/cpu/tables.h"
+#include "kernels/cpu/linear/linear_harness.h"
 
 namespace tenon::kernels {
 namespace {
-
-constexpr float kFp32Half = 0x1p-24F;  // half a unit in the last place, relative
-constexpr float kBf16Half = 0x1p-8F;   // likewise; 8 bits of precision
-
-std::vector<float> random_floats(std::size_t count, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal(0.0F, 1.0F);
-  std::vector<float> values(count);
-  for (float& value : values) value = normal(generator);
-  return values;
-}
 
 double exact_activation(std::string_view name, double x) {
   if (name == "relu") return std::max(x, 0.0);
@@ -34,20 +18,6 @@ double exact_activation(std::string_view name, double x) {
   }
   if (name == "silu") return x / (1.0 + std::exp(-x));
   return x;
-}
-
-const KernelRow& row_named(std::string_view name) {
-  for (const KernelRow& row : cpu::linear_rows()) {
-    if (row.name == name) return row;
-  }
-  fail(ErrorCode::internal, "no row {}", name);
-}
-
-const PackedFormat* format_named(std::string_view name) {
-  for (const PackedFormat& format : cpu::linear_formats()) {
-    if (format.name == name) return &format;
-  }
-  return nullptr;
 }
 
 /// One tenon.Linear with its data; runs a row on it and knows how far that may be from exact.
@@ -286,167 +256,6 @@ std::vector<std::string_view> linear_row_names() {
 
 INSTANTIATE_TEST_SUITE_P(Rows, LinearRow, testing::ValuesIn(linear_row_names()),
                          [](const auto& tested) { return std::string(tested.param); });
-
-// Every format through sources of each kind; W comes back as precisely as the format promises.
-class Format : public testing::TestWithParam<DType> {};
-
-TEST_P(Format, GivesBackWhatItPacked) {
-  ThreadPool pool(3);
-  for (const std::int64_t k : {1, 3, 31, 64, 100, 257}) {
-    for (const std::int64_t n : {1, 17, 64, 130}) {
-      const Tensor w =
-          Tensor::from_floats({k, n}, random_floats(static_cast<std::size_t>(k * n), 5));
-      const SourcePtr plain = cast_source(owned_source(w), GetParam());
-      const Tensor rounded = converted(plain->load().view(), DType::f32);
-      Tensor turned(DType::f32, {n, k});
-      transposed_source(owned_source(rounded))->read(0, n, turned.data());
-      const SourcePtr twice = transposed_source(cast_source(owned_source(turned), GetParam()));
-      for (const PackedFormat& format : cpu::linear_formats()) {
-        Tensor packed(DType::u8, {static_cast<std::int64_t>(format.bytes(k, n))});
-        Tensor again(DType::u8, packed.shape());
-        format.pack(*plain, packed.data(), pool);
-        format.pack(*twice, again.data(), pool);
-        EXPECT_TRUE(std::equal(packed.data(), packed.data() + packed.bytes(), again.data()))
-            << format.name << ": a transposed source is packed differently";
-
-        Tensor back(DType::f32, {k, n});
-        format.unpack(packed.data(), k, n, back.as<float>().data());
-        for (std::int64_t i = 0; i < k * n; ++i) {
-          const float value = rounded.as<float>()[static_cast<std::size_t>(i)];
-          float greatest = 0.0F;
-          for (std::int64_t row = 0; row < k; ++row) {
-            const auto at = static_cast<std::size_t>(row * n + i % n);
-            greatest = std::max(greatest, std::fabs(rounded.as<float>()[at]));
-          }
-          // Half a unit of bf16's eight bits; half a step of int8's scale, and its own rounding.
-          const float allowed = format.dtype == DType::f32    ? 0.0F
-                                : format.dtype == DType::bf16 ? std::fabs(value) * kBf16Half
-                                                              : greatest / 127.0F * 0.5001F;
-          ASSERT_LE(std::fabs(back.as<float>()[static_cast<std::size_t>(i)] - value), allowed)
-              << format.name << " " << k << " x " << n << " element " << i;
-        }
-      }
-    }
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Types, Format,
-                         testing::Values(DType::f32, DType::bf16, DType::f16, DType::f64),
-                         [](const auto& tested) { return std::string(dtype_name(tested.param)); });
-
-TEST(FormatErrors, RefusesWhatInt8CannotHold) {
-  ThreadPool pool(2);
-  std::vector<float> values(6, 1.0F);
-  values[4] = std::numeric_limits<float>::infinity();
-  const PackedFormat& format = *format_named("panel64_int8");
-  Tensor packed(DType::u8, {static_cast<std::int64_t>(format.bytes(3, 2))});
-  EXPECT_THROW(format.pack(*owned_source(Tensor::from_floats({3, 2}, values)), packed.data(), pool),
-               Error);
-}
-
-TEST(FormatErrors, PassesOnTheErrorOfItsSource) {
-  class Broken final : public TensorSource {
-   public:
-    Broken() : TensorSource(DType::f32, {200, 8}) {}
-    void read(std::int64_t, std::int64_t, std::byte*) const override { bad_input("cut short"); }
-  };
-  ThreadPool pool(2);
-  for (const PackedFormat& format : cpu::linear_formats()) {
-    Tensor packed(DType::u8, {static_cast<std::int64_t>(format.bytes(200, 8))});
-    EXPECT_THROW(format.pack(Broken(), packed.data(), pool), Error) << format.name;
-  }
-}
-
-// The plain products, against sums written out here.
-std::vector<float> run_plain(std::string_view name, const Attributes& attributes,
-                             const std::vector<Tensor>& inputs, const Shape& result) {
-  const KernelRow& row = row_named(name);
-  StepDescription step{.op = row.op, .attributes = &attributes, .inputs = {}, .outputs = {}};
-  std::vector<TensorView> views;
-  for (const Tensor& input : inputs) {
-    step.inputs.push_back({input.dtype(), input.shape(), false, true, ""});
-    views.push_back(input.view());
-  }
-  step.outputs.push_back({DType::f32, result, false, true, ""});
-  EXPECT_TRUE(row.accepts(step));
-  Tensor y(DType::f32, result);
-  const std::vector<MutableTensorView> outputs = {{DType::f32, result, y.data()}};
-  ThreadPool pool(2);
-  row.bind(step)({views, outputs, nullptr, &pool, nullptr});
-  const auto values = y.as<float>();
-  return {values.begin(), values.end()};
-}
-
-Tensor counted(Shape shape, float first) {
-  Tensor made(DType::f32, std::move(shape));
-  for (float& value : made.as<float>()) value = first++;
-  return made;
-}
-
-TEST(MatMul, BroadcastsBatchesAndTakesVectors) {
-  const Tensor a = counted({2, 1, 2, 3}, 0);
-  const Tensor b = counted({2, 3, 2}, 1);
-  const std::vector<float> y = run_plain("matmul_reference", {}, {a, b}, {2, 2, 2, 2});
-  for (std::size_t i = 0; i < 2; ++i) {
-    for (std::size_t j = 0; j < 2; ++j) {
-      for (std::size_t r = 0; r < 2; ++r) {
-        for (std::size_t c = 0; c < 2; ++c) {
-          float sum = 0.0F;
-          for (std::size_t k = 0; k < 3; ++k) {
-            sum += a.as<float>()[i * 6 + r * 3 + k] * b.as<float>()[j * 6 + k * 2 + c];
-          }
-          EXPECT_EQ(y[((i * 2 + j) * 2 + r) * 2 + c], sum);
-        }
-      }
-    }
-  }
-  using testing::ElementsAre;
-  const Tensor row = counted({3}, 1);
-  EXPECT_THAT(run_plain("matmul_reference", {}, {row, row}, {}), ElementsAre(14));
-  EXPECT_THAT(run_plain("matmul_reference", {}, {row, counted({3, 2}, 0)}, {2}),
-              ElementsAre(16, 22));
-  EXPECT_THAT(run_plain("matmul_reference", {}, {counted({2, 3}, 0), row}, {2}),
-              ElementsAre(8, 26));
-  EXPECT_THAT(run_plain("matmul_reference", {}, {row, counted({2, 3, 1}, 0)}, {2, 1}),
-              ElementsAre(8, 26));
-  EXPECT_TRUE(run_plain("matmul_reference", {}, {counted({0, 3}, 0), row}, {0}).empty());
-}
-
-TEST(MatMul, MixesTypes) {
-  const Tensor a = counted({2, 3}, 0);
-  const Tensor b = converted(counted({3, 2}, 1).view(), DType::bf16);
-  EXPECT_THAT(run_plain("matmul_reference", {}, {a, b}, {2, 2}),
-              testing::ElementsAre(13, 16, 40, 52));
-}
-
-TEST(Gemm, TransposesScalesAndAdds) {
-  const Tensor a = counted({2, 3}, 0);
-  const Tensor a_turned = Tensor::from_floats({3, 2}, std::vector<float>{0, 3, 1, 4, 2, 5});
-  const Tensor b = counted({3, 2}, 1);
-  const Tensor b_turned = Tensor::from_floats({2, 3}, std::vector<float>{1, 3, 5, 2, 4, 6});
-  using testing::ElementsAre;
-  EXPECT_THAT(run_plain("gemm_reference", {}, {a, b}, {2, 2}), ElementsAre(13, 16, 40, 52));
-  const Attributes turned = {{"transA", std::int64_t{1}}, {"transB", std::int64_t{1}}};
-  EXPECT_THAT(run_plain("gemm_reference", turned, {a_turned, b_turned}, {2, 2}),
-              ElementsAre(13, 16, 40, 52));
-  const Attributes scaled = {{"alpha", 0.5F}, {"beta", 2.0F}};
-  const auto with_c = [&](const Tensor& c) {
-    return run_plain("gemm_reference", scaled, {a, b, c}, {2, 2});
-  };
-  EXPECT_THAT(with_c(counted({2}, 1)), ElementsAre(8.5F, 12, 22, 30));
-  EXPECT_THAT(with_c(counted({2, 1}, 1)), ElementsAre(8.5F, 10, 24, 30));
-  EXPECT_THAT(with_c(counted({2, 2}, 1)), ElementsAre(8.5F, 12, 26, 34));
-  EXPECT_THAT(with_c(counted({}, 1)), ElementsAre(8.5F, 10, 22, 28));
-}
-
-TEST(LinearReference, TakesAnyFloatWeight) {
-  const Tensor x = counted({2, 3}, 0);
-  for (const DType dtype : {DType::f16, DType::bf16, DType::f64}) {
-    const Tensor w = converted(counted({3, 2}, 1).view(), dtype);
-    EXPECT_THAT(run_plain("linear_reference", {}, {x, w}, {2, 2}),
-                testing::ElementsAre(13, 16, 40, 52));
-  }
-}
 
 }  // namespace
 }  // namespace tenon::kernels
