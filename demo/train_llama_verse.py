@@ -1,4 +1,7 @@
-"""Trains the Llama-architecture demo on verse: python train_llama_verse.py [--work DIR] [--out DIR] [--steps N] [--seconds S]"""
+"""Trains the Llama-architecture demo on verse.
+
+python train_llama_verse.py [--work DIR] [--out DIR] [--steps N] [--seconds S]
+"""
 import argparse
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Trains the GPT-NeoX demo on Dolly's prompt: python train_neox_instruct.py [--work DIR] [--out DIR] [--steps N] [--seconds S]"""
+"""Trains the GPT-NeoX demo on Dolly's prompt.
+
+python train_neox_instruct.py [--work DIR] [--out DIR] [--steps N] [--seconds S]
+"""
 import argparse
 import gzip
 import json

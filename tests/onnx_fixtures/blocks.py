@@ -38,6 +38,6 @@ def export(folder, opset):
         torch.nn.init.normal_(parameter, std=0.3)
     ids = torch.randint(0, 64, (2, 9))
     torch.onnx.export(model, (ids[:1, :5],), folder / "model.onnx", dynamo=False, opset_version=opset, input_names=["ids"],
-                      output_names=["logits"], dynamic_axes={"ids": {0: "batch", 1: "length"}, "logits": {0: "batch", 1: "length"}})
+                      output_names=["logits"], dynamic_axes=dict.fromkeys(("ids", "logits"), {0: "batch", 1: "length"}))
     with torch.no_grad():
         np.savez(folder / "io.npz", ids=ids.numpy(), logits=model(ids).numpy())
