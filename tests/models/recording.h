@@ -13,7 +13,7 @@ using Recording = std::map<std::string, Tensor, std::less<>>;
 
 /// Folder of a checkpoint, e.g. "llama-gqa".
 std::filesystem::path model_folder(const std::string& name);
-/// Names of all that index.json lists.
+/// Names of all folders with a recording.
 std::vector<std::string> model_names();
 Recording read_recording(const std::string& name);
 
