@@ -12,7 +12,7 @@
 #include "base/half.h"
 #include "kernels/cpu/tables.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 constexpr std::int64_t kBlockRows = 64;  // a multiple of the depth of 16 steps in every format
@@ -211,7 +211,10 @@ constexpr PackedFormat kFormats[] = {
 };
 
 }  // namespace
+}  // namespace tenon::kernels::cpu::linear
 
-std::span<const PackedFormat> linear_formats() { return kFormats; }
+namespace tenon::kernels::cpu {
+
+std::span<const PackedFormat> linear_formats() { return linear::kFormats; }
 
 }  // namespace tenon::kernels::cpu

@@ -10,7 +10,7 @@
 #include "kernels/cpu/linear/product.h"
 #include "kernels/kernel.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 inline constexpr std::string_view kPanel64Fp32 = "panel64_fp32";
 inline constexpr std::string_view kPanel64Bf16 = "panel64_bf16";
@@ -33,4 +33,4 @@ struct PanelLayout {
   std::int64_t sum_offset() const { return scale_offset() + panels * kPanelRowBytes; }
 };
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -3,7 +3,7 @@
 
 #include "kernels/cpu/linear/product.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 extern const ProductKernel kFp32Avx2;
 extern const ProductKernel kBf16Avx2;
@@ -15,4 +15,4 @@ extern const ProductKernel kBf16Avx512Bf16;
 extern const ProductKernel kBf16Amx;
 extern const ProductKernel kInt8Amx;
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -7,7 +7,7 @@
 #include "kernels/cpu/linear/vector_avx512_bf16.h"
 #include "kernels/cpu/linear/vector_avx512_int8.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 constexpr long kTileRows = 16;
@@ -93,4 +93,4 @@ void multiply(const Product& product, const Share& share, std::byte* scratch) no
 const ProductKernel kBf16Amx = {2, prepare_bf16, multiply<Bf16Pairs>};
 const ProductKernel kInt8Amx = {1, prepare_int8, multiply<Int8Quads>};
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

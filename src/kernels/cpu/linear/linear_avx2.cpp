@@ -5,7 +5,7 @@
 #include "kernels/cpu/linear/row_scale.h"
 #include "kernels/cpu/linear/tile_product.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 struct Vector256 {
@@ -226,4 +226,4 @@ const ProductKernel kFp32Avx2 = {4, prepare_fp32, TileProduct<Fp32>::multiply};
 const ProductKernel kBf16Avx2 = {2, prepare_bf16, TileProduct<Bf16>::multiply};
 const ProductKernel kInt8Avx2 = {1, prepare_int8, TileProduct<Int8>::multiply};
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

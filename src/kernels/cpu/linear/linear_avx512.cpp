@@ -3,7 +3,7 @@
 #include "kernels/cpu/linear/tile_product.h"
 #include "kernels/cpu/linear/vector_avx512_int8.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 struct Fp32 : FloatSums512 {
@@ -63,4 +63,4 @@ const ProductKernel kFp32Avx512 = {4, prepare_fp32, TileProduct<Fp32>::multiply}
 const ProductKernel kBf16Avx512 = {2, prepare_bf16, TileProduct<Bf16>::multiply};
 const ProductKernel kInt8Avx512 = {1, prepare_int8, TileProduct<Int8Quads>::multiply};
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -3,8 +3,8 @@
 #include "kernels/cpu/linear/tile_product.h"
 #include "kernels/cpu/linear/vector_avx512_bf16.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 const ProductKernel kBf16Avx512Bf16 = {2, prepare_bf16, TileProduct<Bf16Pairs>::multiply};
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -9,7 +9,7 @@
 #include "base/thread_pool.h"
 #include "tensor/dtype.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 /// Calls body(T{}) with the C++ type of a float dtype.
 template <typename Body>
@@ -127,4 +127,4 @@ void multiply_in_double(ThreadPool& pool, std::int64_t batches, std::int64_t row
       });
 }
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -1,6 +1,6 @@
 #include "kernels/cpu/linear/operands.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 std::optional<Activation> parse_activation(std::string_view name) {
   if (name.empty()) return Activation::none;
@@ -35,4 +35,4 @@ bool is_linear(const StepDescription& step) {
          parse_activation(step.attributes->get_string("activation", "")).has_value();
 }
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

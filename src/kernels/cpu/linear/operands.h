@@ -6,7 +6,7 @@
 
 #include "kernels/kernel.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 enum class Activation : int { none, relu, gelu, gelu_tanh, silu };
 
@@ -31,4 +31,4 @@ inline const std::byte* input_data(const Invocation& call, std::size_t index) {
   return index < call.inputs.size() ? call.inputs[index].data : nullptr;
 }
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/linear/operands.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 constexpr std::int64_t kLine = 64;
@@ -172,4 +172,4 @@ std::size_t packed_workspace(const StepDescription& step, std::span<const Shape>
   return static_cast<std::size_t>(Plan(sizes_of(step, kernel), rows, threads).bytes());
 }
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 /// Columns of a weight panel.
 inline constexpr std::int64_t kPanelColumns = 64;
@@ -59,4 +59,4 @@ struct ProductKernel {
   void (*multiply)(const Product& product, const Share& share, std::byte* scratch) noexcept;
 };
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -6,7 +6,7 @@
 #include "kernels/cpu/linear/matrix.h"
 #include "kernels/cpu/linear/operands.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 double activate(Activation activation, double x) {
@@ -213,4 +213,4 @@ BoundKernel bind_gemm_reference(const StepDescription& step) {
   };
 }
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

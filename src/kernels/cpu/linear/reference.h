@@ -3,7 +3,7 @@
 
 #include "kernels/kernel.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 /// tenon.Linear: y = activation(x W + bias) + residual.
 bool accepts_linear_reference(const StepDescription& step);
@@ -18,4 +18,4 @@ BoundKernel bind_matmul_reference(const StepDescription& step);
 bool accepts_gemm_reference(const StepDescription& step);
 BoundKernel bind_gemm_reference(const StepDescription& step);
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 /// stored = round(value * inverse) + zero, in 0 .. 255.
@@ -28,4 +28,4 @@ inline RowScale row_scale(float low, float high) {
 }
 
 }  // namespace
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

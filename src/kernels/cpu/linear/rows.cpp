@@ -5,7 +5,7 @@
 #include "kernels/cpu/linear/reference.h"
 #include "kernels/cpu/tables.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 template <const ProductKernel& kKernel, const std::string_view& kFormat>
@@ -52,7 +52,10 @@ constexpr KernelRow kRows[] = {
 };
 
 }  // namespace
+}  // namespace tenon::kernels::cpu::linear
 
-std::span<const KernelRow> linear_rows() { return kRows; }
+namespace tenon::kernels::cpu {
+
+std::span<const KernelRow> linear_rows() { return linear::kRows; }
 
 }  // namespace tenon::kernels::cpu

@@ -18,7 +18,7 @@
 #include "kernels/cpu/linear/product.h"
 #include "kernels/cpu/linear/vector_activation.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 template <typename Op>
 struct TileProduct {
@@ -252,4 +252,4 @@ struct TileProduct {
   }
 };
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -8,7 +8,7 @@
 // 4e-7 * |x|, gelu at most 2e-7 * |x|. NaN gives NaN.
 #pragma once
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 
 template <typename V>
 struct VectorActivation {
@@ -66,4 +66,4 @@ struct VectorActivation {
   }
 };
 
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

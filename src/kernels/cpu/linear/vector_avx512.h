@@ -6,7 +6,7 @@
 
 #include "kernels/cpu/linear/product.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 struct Vector512 {
@@ -71,4 +71,4 @@ inline void prepare_bf16(const float* x, std::int64_t depth, std::int64_t begin,
 }
 
 }  // namespace
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/linear/vector_avx512.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 struct Bf16Pairs : FloatSums512 {
@@ -24,4 +24,4 @@ struct Bf16Pairs : FloatSums512 {
 };
 
 }  // namespace
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear

@@ -5,7 +5,7 @@
 #include "kernels/cpu/linear/row_scale.h"
 #include "kernels/cpu/linear/vector_avx512.h"
 
-namespace tenon::kernels::cpu {
+namespace tenon::kernels::cpu::linear {
 namespace {
 
 struct Int8Quads {
@@ -78,4 +78,4 @@ inline void prepare_int8(const float* x, std::int64_t depth, std::int64_t begin,
 }
 
 }  // namespace
-}  // namespace tenon::kernels::cpu
+}  // namespace tenon::kernels::cpu::linear
