@@ -1,6 +1,8 @@
 #include "checkpoint/scan.h"
 
+#include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <limits>
 
 #include <gmock/gmock.h>
@@ -134,6 +136,36 @@ TEST(Scan, KnowsTheBuffersOfOldReleases) {
   EXPECT_TRUE(is_known_surplus("text_model.embeddings.position_ids"));
   EXPECT_FALSE(is_known_surplus("gpt_neox.layers.3.attention.dense.bias"));
   EXPECT_FALSE(is_known_surplus("lm_head.weight"));
+}
+
+// Kilobytes of mapped files that are resident.
+std::int64_t resident_file_kilobytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("RssFile:")) return std::stoll(line.substr(8));
+  }
+  return -1;
+}
+
+TEST(Scan, DropsThePagesBehindIt) {
+  constexpr std::int64_t kBytes = std::int64_t{256} << 20;
+  const TemporaryDirectory directory;
+  std::string header = R"({"a":{"dtype":"F32","shape":[1024,65536],"data_offsets":[0,)" +
+                       std::to_string(kBytes) + "]}}";
+  header += std::string((8 - header.size() % 8) % 8, ' ');
+  const auto path = directory.write("x.safetensors", safetensors(header, ""));
+  std::filesystem::resize_file(path, 8 + header.size() + kBytes);  // sparse: zeros, no blocks
+  const Checkpoint checkpoint = Checkpoint::open(path);
+  ThreadPool pool(2);
+  const std::int64_t before = resident_file_kilobytes();
+  ASSERT_GT(before, 0);
+  std::int64_t most = before;
+  const ScanReport report = scan(checkpoint, {}, pool, [&](std::uint64_t) {
+    most = std::max(most, resident_file_kilobytes());
+  });
+  EXPECT_TRUE(report.clean());
+  // One block of 16 MiB, and pages that the system maps around a fault.
+  EXPECT_LT(most - before, 40 * 1024);
 }
 
 TEST(Scan, Stories260kIsClean) {
