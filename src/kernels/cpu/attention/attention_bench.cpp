@@ -15,7 +15,7 @@ struct Heads {
   int q, kv, dim;
 };
 constexpr Heads kHeads[] = {{32, 32, 128}, {32, 4, 64}, {16, 16, 64}};
-constexpr std::int64_t kCold = 192 << 20;
+constexpr std::int64_t kCold = 96 << 20;
 
 struct Limits {
   double bytes_a_second, fp32, bf16;
