@@ -218,6 +218,12 @@ TEST(Hostile, VersionsAndDomains) {
   add_node(unknown, "LSTM", {"x", "x", "x"}, {"y"});
   EXPECT_THAT(refusal(unknown),
               HasSubstr("node /model/LSTM (LSTM): operator LSTM is not supported"));
+  auto loop = model_of(17);
+  auto& body = *add_node(loop, "Loop", {"", "x"}, {"y"}).add_attribute();
+  body.set_name("body");
+  body.set_type(AttributeProto::GRAPH);
+  body.mutable_g();
+  EXPECT_THAT(refusal(loop), HasSubstr("(Loop): operator Loop is not supported"));
   auto sparse = model_of(17);
   sparse.mutable_graph()->add_sparse_initializer()->mutable_values()->set_name("s");
   EXPECT_THAT(refusal(sparse), HasSubstr("sparse initializer s"));

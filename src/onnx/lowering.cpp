@@ -75,6 +75,10 @@ void write_node(NodeEmitter& emitter) {
       throw error.hint(fmt::format("choose opset {} or later", row.opset));
     }
   }
+  if (op.name == "Attention" && emitter.has_input(6) && emitter.opset() < 24) {
+    bad_input("Attention with lengths came with opset 24, the file is to have opset {}",
+              emitter.opset());
+  }
   const std::size_t least_outputs = op.name == "TopK" ? 2 : 1;
   emitter.finish(op.name, emitter.inputs(), attributes_for_opset(emitter), least_outputs);
 }

@@ -19,17 +19,20 @@ namespace fs = std::filesystem;
 namespace {
 
 fs::path model_in(const fs::path& folder) {
-  if (fs::exists(folder / "model.onnx")) return folder / "model.onnx";
+  std::error_code error;
+  if (fs::exists(folder / "model.onnx", error)) return folder / "model.onnx";
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  fs::directory_iterator entries(folder, error);
+  if (error) bad_input("{}: cannot be listed: {}", folder.string(), error.message());
+  for (const auto& entry : entries) {
     if (entry.path().extension() == ".onnx") names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
   if (names.size() == 1) return folder / names[0];
   if (names.empty()) bad_input("{}: no .onnx file in this folder", folder.string());
-  Error error(ErrorCode::bad_input, fmt::format("{}: {} .onnx files and none is named model.onnx",
-                                                folder.string(), names.size()));
-  throw error.hint(fmt::format("name one of them, for example {}", (folder / names[0]).string()));
+  Error failure(ErrorCode::bad_input, fmt::format("{}: {} .onnx files and none is named model.onnx",
+                                                  folder.string(), names.size()));
+  throw failure.hint(fmt::format("name one of them, for example {}", (folder / names[0]).string()));
 }
 
 std::shared_ptr<const ::onnx::ModelProto> parse(std::span<const std::byte> bytes) {

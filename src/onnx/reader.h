@@ -11,8 +11,9 @@
 namespace tenon::onnx {
 
 struct ReadOptions {
-  /// Nodes in the graph, after functions and branches are put in their place.
-  std::int64_t max_nodes = 1'000'000;
+  /// Nodes in the graph, after functions and branches are put in their place; one with more than 16
+  /// operands counts as several.
+  std::int64_t max_nodes = 250'000;
 };
 
 /// Opset 9 to 25 of the standard domain and what decoders use of com.microsoft, made up of today's

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace tenon::onnx {
 namespace {
@@ -24,6 +25,7 @@ void stream(const TensorSource& source, std::uint64_t max_bytes,
   const std::uint64_t limit = std::clamp<std::uint64_t>(max_bytes / 4, 1, kBlockBytes);
   if (const auto view = source.view()) {
     for (std::uint64_t at = 0; at < total; at += limit) {
+      check_interrupt();
       take({view->data + at, static_cast<std::size_t>(std::min(limit, total - at))});
       if (total > limit) source.release();
     }
@@ -39,6 +41,7 @@ void stream(const TensorSource& source, std::uint64_t max_bytes,
   const auto step = static_cast<std::int64_t>(std::max<std::uint64_t>(1, limit / row_bytes));
   std::vector<std::byte> block(static_cast<std::size_t>(std::min(step, source.rows())) * row_bytes);
   for (std::int64_t row = 0; row < source.rows(); row += step) {
+    check_interrupt();
     const std::int64_t end = std::min(row + step, source.rows());
     source.read(row, end, block.data());
     take({block.data(), static_cast<std::size_t>(end - row) * row_bytes});

@@ -126,11 +126,24 @@ class Writer {
                               format_bytes(inside_)));
       throw error.hint("write the weights as external data");
     }
+    check_space(total_ - inside_);
     for (const ValueId id : constants) {
       check_interrupt();
       const Value& value = graph_.value(id);
       with_context(fmt::format("constant {}", value.name), [&] { write_constant(emitter, value); });
     }
+  }
+
+  // Known before hours of writing rather than after.
+  void check_space(std::uint64_t bytes) const {
+    const fs::path folder = file_.has_parent_path() ? file_.parent_path() : fs::path(".");
+    std::error_code error;
+    const fs::space_info space = fs::space(folder, error);
+    if (error || bytes <= space.available) return;
+    Error failure(ErrorCode::resource,
+                  fmt::format("{} of weights do not fit into {}, which has {} free",
+                              format_bytes(bytes), folder.string(), format_bytes(space.available)));
+    throw failure.hint("free space on that disk or choose another output folder");
   }
 
   bool is_external(std::uint64_t bytes) const {

@@ -5,19 +5,16 @@
 namespace tenon::onnx {
 namespace {
 
-// The type of the statistics: stash_type names it, float when it is 1.
-DType stash_type(const NodeEmitter& emitter, DType own) {
-  const std::int64_t stash = emitter.attributes().get_int("stash_type", 1);
-  if (stash == 1) return own == DType::f64 ? DType::f64 : DType::f32;
-  return own;
-}
+// The type of the statistics: float is what stash_type asks for by default, and no 16-bit type that
+// it may name is better.
+DType stash_type(DType own) { return own == DType::f64 ? DType::f64 : DType::f32; }
 
 }  // namespace
 
 // y = cast(x / sqrt(mean(x^2) + epsilon)) * scale
 void lower_rms_normalization(NodeEmitter& emitter) {
   const DType own = emitter.input_value(0).dtype;
-  const DType wide = stash_type(emitter, own);
+  const DType wide = stash_type(own);
   const auto rank = static_cast<std::int64_t>(emitter.input_value(0).shape.size());
   std::int64_t axis = emitter.attributes().get_int("axis", -1);
   if (axis < 0) axis += rank;
@@ -36,7 +33,7 @@ void lower_rms_normalization(NodeEmitter& emitter) {
 // runtimes know as a fused kernel; scale and bias are per channel and follow.
 void lower_group_normalization(NodeEmitter& emitter) {
   const graph::Value& input = emitter.input_value(0);
-  const DType wide = stash_type(emitter, input.dtype);
+  const DType wide = stash_type(input.dtype);
   const std::int64_t groups = emitter.attributes().get_int("num_groups", 1);
   const auto spatial = static_cast<std::int64_t>(input.shape.size()) - 2;
   const auto ones = [&](double value) {
