@@ -2,12 +2,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <optional>
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -51,16 +50,26 @@ void check_location(const std::string& location) {
   }
 }
 
-// The kernel refuses what leaves the folder, so that no swap of names in between can.
+// Part by part from the folder's descriptor, following no link, so that no swap of names in between
+// can lead outside. -1 with errno set; ELOOP for a link anywhere.
 int open_beneath(const fs::path& folder, const std::string& location) {
-  const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (root.get() < 0) {
-    bad_input("{}: cannot be opened: {}", folder.string(), std::strerror(errno));
+  int at = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (at < 0) bad_input("{}: cannot be opened: {}", folder.string(), std::strerror(errno));
+  const fs::path path(location);
+  for (auto part = path.begin(); part != path.end(); ++part) {
+    const bool last = std::next(part) == path.end();
+    const Descriptor level(at);
+    const int kind = last ? O_NONBLOCK | O_NOCTTY : O_DIRECTORY;
+    at = ::openat(level.get(), part->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | kind);
+    if (at >= 0) continue;
+    struct stat status {};
+    const int code = errno;
+    const bool link = ::fstatat(level.get(), part->c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                      S_ISLNK(status.st_mode);
+    errno = link ? ELOOP : code;
+    return -1;
   }
-  open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, root.get(), location.c_str(), &how, sizeof how));
+  return at;
 }
 
 // Where a link of a download cache leads: a plain name in <repository>/blobs.
