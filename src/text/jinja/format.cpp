@@ -178,7 +178,7 @@ std::string format_field(const Value& value, std::string_view spec, Budget& budg
 /// The values of a % operation, in order or by name.
 class PercentValues {
  public:
-  PercentValues(const Value& values, Budget& budget) : values_(values), budget_(budget) {
+  explicit PercentValues(const Value& values) : values_(values) {
     tuple_ = values.list() != nullptr && values.list()->kind == List::Kind::tuple;
   }
   Value next() {
@@ -202,7 +202,6 @@ class PercentValues {
 
  private:
   const Value& values_;
-  Budget& budget_;
   bool tuple_ = false;
   std::size_t used_ = 0;
 };
@@ -229,7 +228,7 @@ std::string convert_percent(char type, Field field, const Value& value, Budget& 
 }  // namespace
 
 std::string format_percent(std::string_view pattern, const Value& values, Budget& budget) {
-  PercentValues source(values, budget);
+  PercentValues source(values);
   std::string out;
   for (std::size_t i = 0; i < pattern.size();) {
     if (pattern[i] != '%') {
