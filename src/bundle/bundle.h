@@ -1,0 +1,59 @@
+// The .tenon file: an engine with all that a run needs beside it, and where it came from.
+//
+// Layout: a header of 64 bytes, the weights (each at a multiple of 4096), then the structure, a
+// FlatBuffer. Everything is guarded by XXH3 sums; the file appears under its name only when it is
+// whole.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/atomic_file.h"
+#include "base/json.h"
+#include "engine/engine.h"
+
+namespace tenon::bundle {
+
+using Files = std::map<std::string, std::string, std::less<>>;
+
+/// What stands beside the engine.
+struct Contents {
+  Files files;      ///< name -> bytes: tokenizer.json, tokenizer_config.json, config.json, ...
+  Json provenance;  ///< sources (path, bytes, sha256), conversions, tool version
+  Json evidence;    ///< report of the verification; null when it was not verified
+};
+
+/// Streams a bundle to disk: `put` for each constant, then `finish`. Without finish nothing is left
+/// behind.
+class Writer {
+ public:
+  explicit Writer(const std::filesystem::path& path);
+  /// Fills in bytes, sum and offset.
+  void put(engine::Constant& constant, std::span<const std::byte> bytes);
+  void finish(const engine::Engine& engine, const Contents& contents);
+  std::uint64_t bytes_written() const { return file_.position(); }
+
+ private:
+  AtomicFile file_;
+};
+
+struct Bundle {
+  std::shared_ptr<const engine::Engine> engine;
+  Contents contents;
+  std::string tenon_version;
+  std::uint64_t file_bytes = 0;
+};
+
+enum class Weights {
+  copied,  ///< into huge pages, sums checked on the way: fastest to run
+  mapped,  ///< left in the file, sums not checked: least memory
+};
+
+/// Error(bad_input) says what is damaged, and when the file is of another version of the format.
+Bundle open(const std::filesystem::path& path, Weights weights = Weights::copied);
+/// Whether the file begins like a bundle.
+bool is_bundle(const std::filesystem::path& path);
+
+}  // namespace tenon::bundle
