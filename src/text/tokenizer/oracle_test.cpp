@@ -227,13 +227,13 @@ class Oracle : public testing::TestWithParam<std::size_t> {
   }
 
   static bool mentions_special(const std::string& text) {
-    for (const char* token : {"<s>", "</s>", "<unk>"}) {
+    for (const char* token : {"<s>", "</s>", "<unk>", "[INST]"}) {
       if (replace_invalid_utf8(text).find(token) != std::string::npos) return true;
     }
     return false;
   }
   static std::string quoted(std::string_view text) {
-    return Json(replace_invalid_utf8(text)).dump(-1, ' ', true).substr(0, 300);
+    return Json(replace_invalid_utf8(text)).dump(-1, ' ', true).substr(0, 100);
   }
 
   template <typename Describe>
