@@ -36,7 +36,8 @@ Isa detect() {
   unsigned ecx = 0;
   unsigned edx = 0;
   __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx);
-  const bool has_tiles = (edx >> 24 & 1U) != 0 && (edx >> 22 & 1U) != 0;  // AMX-TILE, AMX-BF16
+  constexpr unsigned kTiles = 1U << 24 | 1U << 22 | 1U << 25;  // AMX-TILE, AMX-BF16, AMX-INT8
+  const bool has_tiles = (edx & kTiles) == kTiles;
   return has_tiles && system_grants_tiles() ? Isa::amx_bf16 : Isa::avx512_bf16;
 }
 
