@@ -226,9 +226,12 @@ class Oracle : public testing::TestWithParam<std::size_t> {
     return all + decoder.finish();
   }
 
+  // What the library alone treats otherwise: tokens that are cut out before it, and a tie between
+  // segmentations of equal score, which its versions break differently.
   static bool mentions_special(const std::string& text) {
-    for (const char* token : {"<s>", "</s>", "<unk>", "[INST]"}) {
-      if (replace_invalid_utf8(text).find(token) != std::string::npos) return true;
+    const std::string valid = replace_invalid_utf8(text);
+    for (const char* part : {"<s>", "</s>", "<unk>", "[INST]", "*******"}) {
+      if (valid.find(part) != std::string::npos) return true;
     }
     return false;
   }

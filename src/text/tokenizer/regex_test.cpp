@@ -58,7 +58,12 @@ TEST(Regex, ClassesAreThoseOfTheReference) {
   EXPECT_EQ(disagreements(R"([\P{L}])", [](char32_t c) { return !letter(c); }), 0U);
   EXPECT_EQ(disagreements(R"([^\S\n])", [](char32_t c) { return is_space(c) && c != '\n'; }), 0U);
   EXPECT_EQ(disagreements(R"(\w)", [](char32_t c) { return classify(c).regex_word(); }), 0U);
-  EXPECT_EQ(disagreements(R"([\W])", [](char32_t c) { return !classify(c).regex_word(); }), 0U);
+  const auto bracket_word = [](char32_t c) {
+    return classify(c).regex_word() && classify(c).category() != Category::No;
+  };
+  EXPECT_EQ(disagreements(R"([\W])", [&](char32_t c) { return !bracket_word(c); }), 0U);
+  EXPECT_EQ(disagreements(R"([\w])", bracket_word), 0U);
+  EXPECT_EQ(disagreements(R"(\W)", [](char32_t c) { return !classify(c).regex_word(); }), 0U);
   EXPECT_EQ(
       disagreements(R"(\d)", [](char32_t c) { return classify(c).category() == Category::Nd; }),
       0U);

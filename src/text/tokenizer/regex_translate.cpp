@@ -94,16 +94,23 @@ constexpr std::uint32_t kWordMask = bit(Category::Lu) | bit(Category::Ll) | bit(
                                     bit(Category::Mc) | bit(Category::Me) | bit(Category::Nd) |
                                     bit(Category::Nl) | bit(Category::Pc);
 
-ClassText word_class(bool both) {
+// Inside a bracket the reference does not count six Latin-1 digits and fractions as word
+// characters, alone it does.
+bool bracket_word(CodePointClass known) {
+  return known.regex_word() && known.category() != Category::No;
+}
+
+ClassText word_class(bool in_bracket) {
   ClassText text;
   text.members = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}" + ranges_text(ranges_where([](auto known) {
                    const bool named =
                        (kWordMask >> static_cast<unsigned>(known.category()) & 1U) != 0;
-                   return known.regex_word() && (known.newer() || !named);
+                   return bracket_word(known) && (known.newer() || !named);
                  }));
-  if (both) {
-    text.others =
-        ranges_text(complement_of(ranges_where([](auto known) { return known.regex_word(); })));
+  if (in_bracket) {
+    text.others = ranges_text(complement_of(ranges_where(bracket_word)));
+  } else {
+    text.members += "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}";
   }
   return text;
 }
