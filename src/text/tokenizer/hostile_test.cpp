@@ -241,6 +241,7 @@ TEST(HostileModel, RefusesDamagedFiles) {
   EXPECT_THAT(model_refusal(piece("a", 1)), HasSubstr("SentencePiece"));  // no unknown piece
   EXPECT_THAT(model_refusal(piece("", 1)), HasSubstr("piece 0 is empty"));
   EXPECT_THAT(model_refusal(piece(std::string(1 << 20, 'x'), 1)), HasSubstr("at most 4096"));
+  EXPECT_THAT(model_refusal(piece(std::string("\0a", 2), 1)), HasSubstr("zero byte"));
   EXPECT_THAT(model_refusal(piece("a", 9)), HasSubstr("type 9"));
   EXPECT_THAT(model_refusal(piece("\xff", 1)), HasSubstr("not valid UTF-8"));
   EXPECT_THAT(model_refusal(piece("<unk>", 2) + piece("a", 1) + piece("a", 1)), HasSubstr("a"));

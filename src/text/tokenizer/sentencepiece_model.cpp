@@ -89,6 +89,7 @@ SentencePieceModel::Piece read_piece(std::string_view bytes, std::size_t id) {
     bad_input("piece {} has {} bytes, at most {} are read", id, piece.text.size(),
               Vocabulary::kMaxTokenBytes);
   }
+  if (piece.text.find('\0') != std::string::npos) bad_input("piece {} holds a zero byte", id);
   if (!is_valid_utf8(piece.text)) bad_input("piece {} is not valid UTF-8", id);
   return piece;
 }

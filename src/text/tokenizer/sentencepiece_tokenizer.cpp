@@ -35,9 +35,7 @@ class SentencePieceTokenizer : public TableTokenizer {
       : legacy_(settings.legacy), prefixes_(settings.add_prefix_space.value_or(true)) {
     const SentencePieceModel model = read_sentencepiece_model(bytes);
     const bool own_prefix = !legacy_ || !prefixes_;
-    const auto status = processor_.LoadFromSerializedProto(
-        own_prefix ? bytes + std::string(kNoDummyPrefix) : bytes);
-    if (!status.ok()) bad_input("not a valid SentencePiece model: {}", status.error_message());
+    load(own_prefix ? bytes + std::string(kNoDummyPrefix) : bytes);
     Parts parts;
     vocabulary_.reserve(model.pieces.size());
     for (std::size_t id = 0; id < model.pieces.size(); ++id) {
@@ -66,6 +64,17 @@ class SentencePieceTokenizer : public TableTokenizer {
 
  private:
   using Kind = SentencePieceModel::Kind;
+  void load(const std::string& bytes) {
+    try {
+      const auto status = processor_.LoadFromSerializedProto(bytes);
+      if (!status.ok()) bad_input("not a valid SentencePiece model: {}", status.error_message());
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {  // from the tables that the library builds
+      bad_input("not a valid SentencePiece model: {}", error.what());
+    }
+  }
+
   void add_token(const SentencePieceModel::Piece& piece, std::int64_t id,
                  AddedTokens& added) const {
     if (piece.kind != Kind::control && piece.kind != Kind::user_defined) return;
