@@ -26,6 +26,8 @@ class AtomicFile {
   /// Overwrites bytes that were written before (a header whose sums are known at the end).
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
   std::uint64_t position() const noexcept { return position_; }
+  /// Where the bytes are until `commit`.
+  const std::filesystem::path& temporary() const noexcept { return temporary_; }
   void commit();
 
  private:

@@ -1,6 +1,7 @@
 #include <bundle_generated.h>
 
 #include "base/hash.h"
+#include "base/mapped_file.h"
 #include "bundle/bundle.h"
 #include "bundle/header.h"
 
@@ -103,6 +104,14 @@ void Writer::put(engine::Constant& constant, std::span<const std::byte> bytes) {
   constant.bytes = bytes.size();
   constant.sum = xxh3(bytes);
   file_.write(bytes);
+}
+
+std::shared_ptr<const engine::Engine> Writer::trial(const engine::Engine& engine) const {
+  const auto file = MappedFile::open(file_.temporary());
+  auto made = std::make_shared<engine::Engine>(engine);
+  for (auto& constant : made->constants)
+    constant.data = {file, file->bytes().data() + kBlobStart + constant.offset};
+  return made;
 }
 
 void Writer::finish(const engine::Engine& engine, const Contents& contents) {

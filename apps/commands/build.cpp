@@ -1,0 +1,124 @@
+// tenon build: a checkpoint or ONNX model becomes a bundle, with the evidence that it answers
+// alike.
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "commands/commands.h"
+#include "model_source.h"
+#include "verification.h"
+
+namespace tenon::apps {
+namespace {
+
+struct Options {
+  std::string source, output;
+  std::string target = "cpu";
+  std::string precision = "bf16";
+  std::string budget;
+  std::vector<std::string> skip_passes;
+  std::string dump;
+  bool no_verify = false;
+  std::int64_t verify_tokens = 0;
+};
+
+class BundleStore final : public planner::ConstantStore {
+ public:
+  explicit BundleStore(bundle::Writer& writer) : writer_(writer) {}
+  void put(engine::Constant& constant, std::span<const std::byte> bytes) override {
+    writer_.put(constant, bytes);
+  }
+
+ private:
+  bundle::Writer& writer_;
+};
+
+void print_bill(const planner::CompileReport& report, const engine::Engine& engine) {
+  for (const auto& pass : report.passes) {
+    if (pass.rewrites > 0 || pass.skipped) {
+      fmt::print(stderr, "  pass {:<22} {:>6} {:>8.1f} ms\n", pass.name,
+                 pass.skipped ? "skipped" : std::to_string(pass.rewrites), pass.seconds * 1e3);
+    }
+  }
+  std::map<std::string, int> kernels;
+  for (const auto& step : engine.steps) {
+    for (const auto& choice : step.kernels) ++kernels[choice.kernel];
+  }
+  for (const auto& [kernel, count] : kernels)
+    fmt::print(stderr, "  kernel {:<32} {:>5} steps\n", kernel, count);
+}
+
+void build(const Options& options, const Common& common) {
+  if (options.target != "cpu")
+    fail(ErrorCode::usage, "target '{}' is not there; cpu is", options.target);
+  planner::CompileOptions compile;
+  compile.target = Target::native(parse_precision(options.precision));
+  compile.target.skip_passes.insert(options.skip_passes.begin(), options.skip_passes.end());
+  compile.dump = options.dump;
+  compile.threads = common.threads;
+  const std::filesystem::path source = options.source;
+  compile.name = (source.has_filename() ? source : source.parent_path()).stem().string();
+  if (detect_source(source) == SourceKind::bundle)
+    fail(ErrorCode::usage, "{}: is a bundle already", options.source);
+
+  bundle::Contents contents;
+  contents.files = side_files(source);
+  compile.context_length = context_length_of(contents.files);
+  graph::Graph graph = load_graph(source);
+  planner::CompileReport report;
+  std::shared_ptr<engine::Engine> engine;
+  bundle::Writer writer(options.output);
+  {
+    BundleStore store(writer);
+    std::optional<Progress> progress;
+    std::uint64_t seen = 0;
+    compile.progress = [&](std::uint64_t done, std::uint64_t total) {
+      if (!progress) progress.emplace("packing weights", total);
+      progress->advance(done - seen);
+      seen = done;
+    };
+    engine = with_context(options.source,
+                          [&] { return planner::compile(graph, compile, store, &report); });
+  }
+  contents.provenance = provenance_of(source);
+  contents.provenance["conversions"] = {{"precision", options.precision}, {"isa", engine->isa}};
+  if (!options.no_verify)
+    contents.evidence =
+        prove(source, writer, *engine, contents, options.budget, options.verify_tokens, common);
+  writer.finish(*engine, contents);
+  if (common.json) {
+    print_json({{"bundle", options.output},
+                {"bytes", std::filesystem::file_size(options.output)},
+                {"precision", options.precision},
+                {"isa", engine->isa},
+                {"layers", engine->state.layers},
+                {"evidence", contents.evidence}});
+    return;
+  }
+  fmt::print(stderr, "{}: {} for {}, {}\n", options.output, options.precision, engine->isa,
+             format_bytes(std::filesystem::file_size(options.output)));
+  print_bill(report, *engine);
+}
+
+}  // namespace
+
+void add_build(CLI::App& program, Common& common, int&) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command =
+      add_subcommand(program, common, "build", "make a bundle that runs fast and answers alike",
+                     "tenon build Llama-2-7b-chat-hf -o llama2.tenon --precision bf16");
+  command->add_option("SRC", options->source, "checkpoint, or ONNX folder or file")->required();
+  command->add_option("-o,--output", options->output, "the .tenon file to write")->required();
+  command->add_option("--target", options->target, "device: cpu");
+  command->add_option("--precision", options->precision, "of the weights: fp32, bf16 or int8");
+  command->add_option("--budget", options->budget,
+                      "error allowed, e.g. kl=1e-3,top1=0.98 (default: by precision)");
+  command->add_option("--skip-pass", options->skip_passes,
+                      "leave out a rewrite by name; repeatable");
+  command->add_option("--dump-passes", options->dump, "folder for the graph after each pass");
+  command->add_flag("--no-verify", options->no_verify, "write the bundle without evidence");
+  command->add_option("--verify-tokens", options->verify_tokens,
+                      "tokens compared with the reference run (default: by model size)");
+  command->callback([options, &common] { build(*options, common); });
+}
+
+}  // namespace tenon::apps

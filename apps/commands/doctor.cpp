@@ -1,0 +1,224 @@
+// tenon doctor: is it whole, will it fit, what can this machine run.
+#include <fstream>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/progress.h"
+#include "checkpoint/scan.h"
+#include "commands/commands.h"
+#include "graph/op_schema.h"
+#include "model_source.h"
+#include "models/model.h"
+
+namespace tenon::apps {
+namespace {
+
+struct Options {
+  std::string source;
+  std::int64_t users = 1;
+  std::int64_t context = 0;
+};
+
+struct Findings {
+  std::vector<std::string> faults;
+  std::vector<std::string> notes;
+  Json facts = Json::object();
+};
+
+std::uint64_t available_memory() {
+  std::ifstream info("/proc/meminfo");
+  std::string key;
+  std::uint64_t kilobytes = 0;
+  std::string unit;
+  while (info >> key >> kilobytes >> unit) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+  }
+  return 0;
+}
+
+// Weights in the precision, cache of keys and values for all users, activations of one chunk of 512
+// tokens.
+void estimate_memory(const Json& config, double parameters, const Options& options,
+                     Findings& found) {
+  const std::int64_t layers = get_int(config, "num_hidden_layers", 1, 4096, 0);
+  if (layers == 0) return;
+  const std::int64_t heads = get_int(config, "num_attention_heads", 1, 1 << 20);
+  const std::int64_t hidden = get_int(config, "hidden_size", 1, 1 << 24);
+  const std::int64_t kv_heads = get_int(config, "num_key_value_heads", 1, 1 << 20, heads);
+  const std::int64_t head_dim = get_int(config, "head_dim", 1, 1 << 20, hidden / heads);
+  const std::int64_t inner = get_int(config, "intermediate_size", 1, 1 << 24, 4 * hidden);
+  const std::int64_t context = options.context > 0
+                                   ? options.context
+                                   : get_int(config, "max_position_embeddings", 1, 1 << 30, 2048);
+  const double cache =
+      2.0 * static_cast<double>(layers * kv_heads * head_dim * context * options.users);
+  const double workspace = 4.0 * 512 * static_cast<double>(4 * hidden + 3 * inner);
+  const auto available = static_cast<double>(available_memory());
+  for (const auto& [name, weight_bytes, cache_bytes] :
+       {std::tuple{"fp32", 4.0, 4.0}, std::tuple{"bf16", 2.0, 2.0}, std::tuple{"int8", 1.0, 2.0}}) {
+    const double needed = parameters * weight_bytes + cache * cache_bytes + workspace;
+    found.facts["memory"][name] = {{"weights", parameters * weight_bytes},
+                                   {"cache", cache * cache_bytes},
+                                   {"workspace", workspace},
+                                   {"total", needed},
+                                   {"fits", needed < available}};
+    found.notes.push_back(fmt::format(
+        "{}: {} weights + {} cache ({} users of {} tokens) + {} workspace = {}, {} ({} available)",
+        name, format_bytes(static_cast<std::uint64_t>(parameters * weight_bytes)),
+        format_bytes(static_cast<std::uint64_t>(cache * cache_bytes)), options.users, context,
+        format_bytes(static_cast<std::uint64_t>(workspace)),
+        format_bytes(static_cast<std::uint64_t>(needed)),
+        needed < available ? "fits" : "DOES NOT FIT", format_bytes(available_memory())));
+  }
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < 8; ++i) text += (i > 0 ? ", " : "") + names[i];
+  return names.size() > 8 ? text + fmt::format(" and {} more", names.size() - 8) : text;
+}
+
+void examine_checkpoint(const Options& options, const Common& common, Findings& found) {
+  const auto checkpoint = checkpoint::Checkpoint::open(options.source);
+  const auto expected = checkpoint.config().empty() ? std::map<std::string, Shape>()
+                                                    : models::expected_weights(checkpoint.config());
+  std::uint64_t total = 0;
+  double parameters = 0;
+  for (const auto& name : checkpoint.names()) {
+    const auto weight = checkpoint.weight(name);
+    total +=
+        static_cast<std::uint64_t>(element_count(weight->shape())) * dtype_size(weight->dtype());
+    parameters += static_cast<double>(element_count(weight->shape()));
+  }
+  ThreadPool pool(common.threads);
+  Progress progress("reading weights", total);
+  const auto report = checkpoint::scan(checkpoint, expected, pool,
+                                       [&](std::uint64_t bytes) { progress.advance(bytes); });
+  if (!report.missing.empty()) found.faults.push_back("missing weights: " + joined(report.missing));
+  for (const auto& name : report.surplus)
+    found.notes.push_back("weight that the architecture does not use: " + name);
+  for (const auto& wrong : report.misshaped) {
+    found.faults.push_back(fmt::format("{} is {}, the config asks for {}", wrong.name,
+                                       to_string(wrong.found), to_string(wrong.expected)));
+  }
+  for (const auto& message : report.damaged) found.faults.push_back(message);
+  std::int64_t beyond = 0;
+  for (const auto& tensor : report.tensors) {
+    if (tensor.nan > 0) found.faults.push_back(fmt::format("{}: {} NaN", tensor.name, tensor.nan));
+    if (tensor.inf > 0)
+      found.faults.push_back(fmt::format("{}: {} infinite values", tensor.name, tensor.inf));
+    if (tensor.beyond_float16 > 0) {
+      found.notes.push_back(fmt::format(
+          "{}: {} values beyond float16 (largest {:.6g}): --dtype fp16 would make them infinite",
+          tensor.name, tensor.beyond_float16, tensor.max_abs));
+    }
+    beyond += tensor.beyond_float16;
+  }
+  found.facts["form"] = checkpoint.form();
+  found.facts["tensors"] = report.tensors.size();
+  found.facts["parameters"] = parameters;
+  found.facts["beyond_float16"] = beyond;
+  found.facts["missing"] = report.missing;
+  found.facts["surplus"] = report.surplus;
+  found.notes.push_back(fmt::format("{} checkpoint, {} tensors, {:.4g} parameters, {}",
+                                    checkpoint.form(), report.tensors.size(), parameters,
+                                    format_bytes(total)));
+  if (!checkpoint.config().empty())
+    estimate_memory(checkpoint.config(), parameters, options, found);
+}
+
+void examine_bundle(const Options& options, Findings& found) {
+  const bundle::Bundle bundle = bundle::open(options.source, bundle::Weights::mapped);
+  std::uint64_t damaged = 0;
+  Progress progress("checking sums", bundle.engine->weight_bytes());
+  for (const auto& constant : bundle.engine->constants) {
+    if (xxh3({constant.data.get(), constant.bytes}) != constant.sum) ++damaged;
+    progress.advance(constant.bytes);
+  }
+  if (damaged > 0)
+    found.faults.push_back(fmt::format("{} weights are damaged: their sums do not match", damaged));
+  if (parse_isa(bundle.engine->isa) > native_isa()) {
+    found.faults.push_back(fmt::format("built for {}, this machine has {}: build it again here",
+                                       bundle.engine->isa, isa_name(native_isa())));
+  }
+  const Json& evidence = bundle.contents.evidence;
+  found.notes.push_back(fmt::format("bundle {}, {} for {}, {}", bundle.engine->name,
+                                    bundle.engine->precision, bundle.engine->isa,
+                                    format_bytes(bundle.file_bytes)));
+  found.notes.push_back(evidence.is_object()
+                            ? fmt::format("evidence: passed {}", evidence.value("passed", false))
+                            : "evidence: none, it was built without verification");
+  const auto config = bundle.contents.files.find("config.json");
+  double parameters = 0;
+  for (const auto& constant : bundle.engine->constants)
+    parameters += static_cast<double>(element_count(constant.shape));
+  if (config != bundle.contents.files.end())
+    estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
+}
+
+void examine_onnx(const Options& options, Findings& found) {
+  const graph::Graph graph = load_graph(options.source);
+  double parameters = 0;
+  for (std::size_t i = 0; i < graph.value_count(); ++i) {
+    const auto& value = graph.value(static_cast<graph::ValueId>(i));
+    if (value.constant) parameters += static_cast<double>(element_count(value.constant->shape()));
+  }
+  found.notes.push_back(
+      fmt::format("ONNX, {} nodes, {:.4g} parameters", graph.order().size(), parameters));
+  const auto files = side_files(options.source);
+  if (const auto config = files.find("config.json"); config != files.end()) {
+    estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
+  }
+}
+
+void doctor(const Options& options, const Common& common, int& exit_code) {
+  Findings found;
+  const CpuInfo cpu = cpu_info();
+  found.facts["cpu"] = {{"model", cpu.model},
+                        {"cores", cpu.cores},
+                        {"isa", isa_name(native_isa())},
+                        {"memory", cpu.memory_bytes}};
+  const SourceKind kind = detect_source(options.source);
+  switch (kind) {
+    case SourceKind::checkpoint:
+      examine_checkpoint(options, common, found);
+      break;
+    case SourceKind::onnx:
+      examine_onnx(options, found);
+      break;
+    case SourceKind::bundle:
+      examine_bundle(options, found);
+      break;
+  }
+  exit_code = found.faults.empty() ? 0 : 1;
+  if (common.json) {
+    found.facts["kind"] = source_kind_name(kind);
+    found.facts["healthy"] = found.faults.empty();
+    found.facts["faults"] = found.faults;
+    found.facts["notes"] = found.notes;
+    return print_json(found.facts);
+  }
+  fmt::print("this machine: {}, {} cores, {}, {}\n", cpu.model, cpu.cores, isa_name(native_isa()),
+             format_bytes(static_cast<std::uint64_t>(cpu.memory_bytes)));
+  for (const auto& note : found.notes) fmt::print("  {}\n", note);
+  for (const auto& fault : found.faults) fmt::print("FAULT {}\n", fault);
+  fmt::print("{}\n", found.faults.empty() ? "whole and sound"
+                                          : fmt::format("{} faults", found.faults.size()));
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& program, Common& common, int& exit_code) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command =
+      add_subcommand(program, common, "doctor", "check that a model is whole, and whether it fits",
+                     "tenon doctor Llama-2-7b-chat-hf --users 4 --context 4096");
+  command->add_option("SRC", options->source, "checkpoint, ONNX folder or file, or bundle")
+      ->required();
+  command->add_option("--users", options->users, "sequences at once, for the cache")
+      ->check(CLI::Range(1, 100000));
+  command->add_option("--context", options->context, "tokens of each (default: the model's)");
+  command->callback([options, &common, &exit_code] { doctor(*options, common, exit_code); });
+}
+
+}  // namespace tenon::apps

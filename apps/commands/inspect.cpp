@@ -1,0 +1,127 @@
+// tenon inspect: what a checkpoint, ONNX model or bundle is made of.
+#include "base/error.h"
+#include "base/progress.h"
+#include "commands/commands.h"
+#include "graph/op_schema.h"
+#include "graph/text.h"
+#include "model_source.h"
+
+namespace tenon::apps {
+namespace {
+
+struct Options {
+  std::string source;
+  bool graph = false;
+};
+
+Json inspect_checkpoint(const std::string& source) {
+  const auto checkpoint = checkpoint::Checkpoint::open(source);
+  Json tensors = Json::array();
+  std::uint64_t bytes = 0;
+  std::int64_t parameters = 0;
+  std::map<std::string, int> types;
+  for (const auto& name : checkpoint.names()) {
+    const SourcePtr weight = checkpoint.weight(name);
+    const std::int64_t count = element_count(weight->shape());
+    parameters += count;
+    bytes += static_cast<std::uint64_t>(count) * dtype_size(weight->dtype());
+    ++types[std::string(dtype_name(weight->dtype()))];
+    tensors.push_back({{"name", name},
+                       {"dtype", dtype_name(weight->dtype())},
+                       {"shape", weight->shape()},
+                       {"file", checkpoint.file_of(name).filename().string()}});
+  }
+  return {{"kind", "checkpoint"},     {"form", checkpoint.form()}, {"config", checkpoint.config()},
+          {"parameters", parameters}, {"weight_bytes", bytes},     {"dtypes", types},
+          {"tensors", tensors}};
+}
+
+Json describe_values(const graph::Graph& graph, const std::vector<graph::ValueId>& ids) {
+  Json list = Json::array();
+  for (const auto id : ids) {
+    const auto& value = graph.value(id);
+    list.push_back({{"name", value.name},
+                    {"dtype", dtype_name(value.dtype)},
+                    {"shape", to_string(value.shape)}});
+  }
+  return list;
+}
+
+Json inspect_graph(const graph::Graph& graph) {
+  std::map<std::string, int> ops;
+  const auto order = graph.order();
+  for (const auto id : order) ++ops[std::string(graph.node(id).op->name)];
+  return {{"kind", "onnx"},
+          {"nodes", order.size()},
+          {"operators", ops},
+          {"inputs", describe_values(graph, graph.inputs())},
+          {"outputs", describe_values(graph, graph.outputs())}};
+}
+
+Json inspect_bundle(const std::string& source) {
+  const bundle::Bundle bundle = bundle::open(source, bundle::Weights::mapped);
+  std::map<std::string, int> kernels;
+  for (const auto& step : bundle.engine->steps) {
+    for (const auto& choice : step.kernels) ++kernels[choice.kernel];
+  }
+  Json files = Json::object();
+  for (const auto& [name, data] : bundle.contents.files) files[name] = data.size();
+  return {{"kind", "bundle"},
+          {"name", bundle.engine->name},
+          {"bytes", bundle.file_bytes},
+          {"version", bundle.tenon_version},
+          {"precision", bundle.engine->precision},
+          {"isa", bundle.engine->isa},
+          {"layers", bundle.engine->state.layers},
+          {"context_length", bundle.engine->state.context_length},
+          {"weight_bytes", bundle.engine->weight_bytes()},
+          {"steps", bundle.engine->steps.size()},
+          {"kernels", kernels},
+          {"files", files},
+          {"provenance", bundle.contents.provenance},
+          {"evidence", bundle.contents.evidence}};
+}
+
+void inspect(const Options& options, const Common& common) {
+  const SourceKind kind = detect_source(options.source);
+  if (options.graph) {
+    const graph::Graph graph = load_graph(options.source);
+    fmt::print("{}", graph::to_text(graph));
+    return;
+  }
+  Json report;
+  switch (kind) {
+    case SourceKind::checkpoint:
+      report = inspect_checkpoint(options.source);
+      break;
+    case SourceKind::onnx:
+      report = inspect_graph(load_graph(options.source));
+      break;
+    case SourceKind::bundle:
+      report = inspect_bundle(options.source);
+      break;
+  }
+  if (common.json) return print_json(report);
+  if (report.contains("tensors")) {
+    for (const Json& tensor : report["tensors"]) {
+      fmt::print("{:<60} {:<5} {}\n", tensor["name"].get<std::string>(),
+                 tensor["dtype"].get<std::string>(), tensor["shape"].dump());
+    }
+    report.erase("tensors");
+  }
+  fmt::print("{}\n", report.dump(2));
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& program, Common& common, int&) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_subcommand(program, common, "inspect", "tell what a model is made of",
+                                     "tenon inspect llama2.tenon");
+  command->add_option("SRC", options->source, "checkpoint, ONNX folder or file, or bundle")
+      ->required();
+  command->add_flag("--graph", options->graph, "print the whole graph as text");
+  command->callback([options, &common] { inspect(*options, common); });
+}
+
+}  // namespace tenon::apps

@@ -1,0 +1,56 @@
+// tenon tokenize: lines in, one JSON line out each.
+#include <iostream>
+
+#include "base/error.h"
+#include "commands/commands.h"
+#include "model_source.h"
+#include "text/tokenizer.h"
+
+namespace tenon::apps {
+namespace {
+
+struct Options {
+  std::string source;
+  bool decode = false;
+  bool no_special = false;
+};
+
+bundle::Files files_of(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path))
+    bad_input("{}: there is no such file or folder", path.string());
+  const bool is_bundle = std::filesystem::is_regular_file(path) && bundle::is_bundle(path);
+  return is_bundle ? bundle::open(path, bundle::Weights::mapped).contents.files : side_files(path);
+}
+
+void tokenize(const Options& options) {
+  const auto tokenizer =
+      with_context(options.source, [&] { return text::load_tokenizer(files_of(options.source)); });
+  text::EncodeOptions encoding;
+  encoding.add_special_tokens = !options.no_special;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    if (options.decode) {
+      const Json ids = parse_json(line, "standard input");
+      if (!ids.is_array()) bad_input("standard input: '{}' is not a JSON array of ids", line);
+      const auto numbers = ids.get<std::vector<std::int32_t>>();
+      print_json({{"text", tokenizer->decode(numbers, options.no_special)}});
+    } else {
+      print_json({{"ids", tokenizer->encode(line, encoding)}});
+    }
+  }
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& program, Common& common, int&) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_subcommand(program, common, "tokenize",
+                                     "turn lines of standard input into token ids, or back",
+                                     "echo \"Hello\" | tenon tokenize llama2.tenon");
+  command->add_option("SRC", options->source, "checkpoint, ONNX folder or bundle")->required();
+  command->add_flag("--decode", options->decode, "lines are JSON arrays of ids");
+  command->add_flag("--no-special", options->no_special, "without BOS and the like");
+  command->callback([options] { tokenize(*options); });
+}
+
+}  // namespace tenon::apps

@@ -1,0 +1,75 @@
+#include "text_model.h"
+
+#include "base/error.h"
+
+namespace tenon::apps {
+
+TextModel::TextModel(Model model, backend::Backend& backend, std::int64_t cache_tokens)
+    : model_(std::move(model)) {
+  const engine::Engine& engine = *model_.engine;
+  if (engine.state.layers == 0) {
+    Error error(
+        ErrorCode::bad_input,
+        fmt::format("{}: no cache of keys and values was recognised in it, so it cannot write text",
+                    model_.name));
+    throw error.hint("export the model with past_key_values, or start from its checkpoint");
+  }
+  if (cache_tokens == 0) {
+    const std::int64_t context = engine.state.context_length;
+    cache_tokens = context == 0 ? kDefaultCache : std::min(context, kDefaultCache);
+  }
+  session_ = std::make_unique<session::DecoderSession>(model_.engine, backend, cache_tokens);
+  decoder_ = std::make_unique<pipelines::SessionDecoder>(*session_);
+  const auto& files = model_.contents.files;
+  const bool has_tokenizer = files.contains("tokenizer.json") ||
+                             files.contains("tokenizer.model") || files.contains("vocab.json");
+  if (has_tokenizer)
+    tokenizer_ = with_context(model_.name, [&] { return text::load_tokenizer(files); });
+}
+
+const text::Tokenizer& TextModel::tokenizer() const {
+  if (tokenizer_) return *tokenizer_;
+  Error error(
+      ErrorCode::bad_input,
+      fmt::format("{}: no tokenizer.json or tokenizer.model stands beside the model", model_.name));
+  throw error.hint("add it, or give token ids with --ids");
+}
+
+std::vector<std::int32_t> TextModel::encode(const std::string& prompt) const {
+  return tokenizer().encode(prompt);
+}
+
+std::vector<std::int32_t> TextModel::encode_chat(const std::string& prompt,
+                                                 const std::string& system) const {
+  const auto& files = model_.contents.files;
+  const auto config = files.find("config.json");
+  const auto chat = text::find_chat_template(
+      files, config == files.end() ? Json::object() : parse_json(config->second, "config.json"));
+  if (!chat) {
+    Error error(ErrorCode::bad_input, fmt::format("{}: has no chat template", model_.name));
+    throw error.hint("run without --chat");
+  }
+  std::vector<text::Message> messages;
+  if (!system.empty()) messages.push_back({"system", system});
+  messages.push_back({"user", prompt});
+  text::EncodeOptions options;
+  options.add_special_tokens = false;  // the template writes them
+  return tokenizer().encode(
+      chat->render(text::to_json(messages), true, text::chat_variables(files)), options);
+}
+
+pipelines::GenerationConfig TextModel::defaults() const {
+  const auto& files = model_.contents.files;
+  pipelines::GenerationConfig config;
+  if (const auto found = files.find("generation_config.json"); found != files.end()) {
+    config = with_context("generation_config.json", [&] {
+      return pipelines::GenerationConfig::from_json(
+          parse_json(found->second, "generation_config.json"));
+    });
+  }
+  if (config.eos_token_ids.empty() && tokenizer_ && tokenizer_->eos())
+    config.eos_token_ids.push_back(*tokenizer_->eos());
+  return config;
+}
+
+}  // namespace tenon::apps
