@@ -294,13 +294,38 @@ void select_logit_rows(Graph& graph) {
   graph.infer_again();
 }
 
-void drop_cache_values(Graph& graph, const std::vector<Layer>& layers) {
+// One batch row holds the new tokens of all sequences, and nothing comes from outside any more:
+// what was computed from the sizes of the cache becomes constant before the cache's inputs go.
+void close_state(Graph& graph, const PassContext& context, const std::vector<Layer>& layers) {
   graph.keep_outputs(1);
+  std::map<std::string, Dim, std::less<>> replacements;
   for (const Layer& layer : layers) {
-    graph.remove_input(layer.past_key);
-    graph.remove_input(layer.past_value);
+    for (const ValueId past : {layer.past_key, layer.past_value}) {
+      const Dim& length = graph.value(past).shape[2];
+      if (!length.constant()) replacements.emplace(length.to_string(), Dim(0));
+      replacements.emplace(graph.value(past).shape[0].to_string(), Dim(1));
+    }
   }
-  if (const auto mask = graph.find_value("attention_mask")) graph.remove_input(*mask);
+  const auto& ids = graph.value(*graph.find_value("input_ids")).shape;
+  replacements.emplace(ids[0].to_string(), Dim(1));
+  replacements.emplace(ids[1].to_string(), Dim::symbol("tokens"));
+  std::vector<std::string> unused;
+  for (const Layer& layer : layers) {
+    unused.push_back(graph.value(layer.past_key).name);
+    unused.push_back(graph.value(layer.past_value).name);
+  }
+  unused.emplace_back("attention_mask");
+  graph.tidy();
+  graph.substitute(replacements);
+  fold_constants(graph, context);
+  graph.tidy();
+  for (const std::string& name : unused) {
+    const auto input = graph.find_value(name);
+    if (!input) continue;
+    if (!graph.readers(*input).empty())
+      bad_input("{} is still read by {}", name, graph.node(graph.readers(*input)[0]).name);
+    graph.remove_input(*input);
+  }
 }
 
 bool supports(const Graph& graph, const Layer& layer) {
@@ -345,16 +370,8 @@ int decoder_state(Graph& graph, const PassContext& context) {
     rewrite_layer(graph, context, layers[i], static_cast<std::int64_t>(i), rows[i].q, rows[i].k,
                   rows[i].v);
   }
-  drop_cache_values(graph, layers);
-  graph.tidy();
+  close_state(graph, context, layers);
   select_logit_rows(graph);
-
-  // One batch row holds the new tokens of all sequences.
-  const auto& ids = graph.value(*graph.find_value("input_ids")).shape;
-  std::map<std::string, Dim, std::less<>> replacements;
-  replacements.emplace(ids[0].to_string(), Dim(1));
-  replacements.emplace(ids[1].to_string(), Dim::symbol("tokens"));
-  graph.substitute(replacements);
   return static_cast<int>(layers.size());
 }
 

@@ -1,6 +1,7 @@
 // softmax(q k^T * scale + mask) v -> tenon.Attention, in the forms that exporters write: the scale
 // on the scores, on the query or shared between query and key; key and value heads repeated by
 // Expand; casts around the softmax; NaN rows replaced by zeros.
+#include <algorithm>
 #include <cmath>
 
 #include "graph/op_schema.h"
@@ -17,9 +18,30 @@ struct Scores {
   double scale = 1;
 };
 
-bool swaps_last_two(const Node& transpose) {
-  const auto perm = transpose.attributes.get_ints("perm");
-  return perm == std::vector<std::int64_t>{0, 1, 3, 2};
+// x when value is x [batch, heads, tokens, head_dim] with its last two axes swapped, at once or by
+// way of three dimensions; else kNoValue.
+ValueId untransposed(const Graph& graph, ValueId value) {
+  if (const Node* transpose = graph.producer_of(value, "Transpose")) {
+    const bool swaps =
+        transpose->attributes.get_ints("perm") == std::vector<std::int64_t>{0, 1, 3, 2};
+    return swaps ? transpose->inputs[0] : kNoValue;
+  }
+  const Node* outer = graph.producer_of(value, "Reshape");
+  const Node* transpose =
+      outer == nullptr ? nullptr : graph.producer_of(outer->inputs[0], "Transpose");
+  const Node* inner =
+      transpose == nullptr ? nullptr : graph.producer_of(transpose->inputs[0], "Reshape");
+  if (inner == nullptr ||
+      transpose->attributes.get_ints("perm") != std::vector<std::int64_t>{0, 2, 1})
+    return kNoValue;
+  const DimShape& x = graph.value(inner->inputs[0]).shape;
+  const DimShape& flat = graph.value(inner->outputs[0]).shape;
+  const DimShape& result = graph.value(value).shape;
+  const bool fits = x.size() == 4 && flat.size() == 3 && result.size() == 4 &&
+                    flat[0] == x[0] * x[1] && flat[1] == x[2] && flat[2] == x[3] &&
+                    result[0] == x[0] && result[1] == x[1] && result[2] == x[3] &&
+                    result[3] == x[2];
+  return fits ? inner->inputs[0] : kNoValue;
 }
 
 // reshape(expand(unsqueeze(x, 2))): every head of x stands for several: x.
@@ -54,9 +76,8 @@ std::optional<Scores> match_product(const Graph& graph, ValueId value) {
     scores.key = part->x;
     scores.scale *= part->factor;
   }
-  const Node* transpose = graph.producer_of(scores.key, "Transpose");
-  if (transpose == nullptr || !swaps_last_two(*transpose)) return std::nullopt;
-  scores.key = transpose->inputs[0];
+  scores.key = untransposed(graph, scores.key);
+  if (scores.key == kNoValue) return std::nullopt;
   if (const auto part = scaled(graph, scores.key)) {
     scores.key = part->x;
     scores.scale *= part->factor;
@@ -76,13 +97,13 @@ std::optional<Scores> match_scores(const Graph& graph, ValueId value) {
       return scores;
     }
     if (const auto part = scaled(graph, value)) {
-      if (mask != kNoValue) return std::nullopt;  // a scaled mask is another formula
       value = part->x;
       scale *= part->factor;
       continue;
     }
     const Node* sum = graph.producer_of(value, "Add");
-    if (sum == nullptr || mask != kNoValue) return std::nullopt;
+    // A scale outside of the sum would scale the mask too: another formula.
+    if (sum == nullptr || mask != kNoValue || scale != 1) return std::nullopt;
     // The scores are the side that leads to a product; the other is the mask.
     const bool left = match_scores(graph, sum->inputs[0]).has_value();
     mask = sum->inputs[left ? 1 : 0];
@@ -107,12 +128,34 @@ const Node* softmax_of(const Graph& graph, ValueId value) {
   return rank == 4 && axis_of(graph, *softmax, -1, value) == rank - 1 ? softmax : nullptr;
 }
 
+// ONNX's own Attention over [batch, heads, tokens, head_dim], where it says no more than ours does.
+bool take_standard(Graph& graph, const Node& node) {
+  const auto& attributes = node.attributes;
+  const bool plain = node.inputs.size() <= 4 && graph.value(node.inputs[0]).shape.size() == 4 &&
+                     attributes.get_int("is_causal", 0) == 0 &&
+                     attributes.get_float("softcap", 0) == 0 &&
+                     attributes.get_int("qk_matmul_output_mode", 0) == 0;
+  const bool one_output = std::all_of(node.outputs.begin() + 1, node.outputs.end(),
+                                      [](ValueId output) { return output == kNoValue; });
+  const auto width = graph.value(node.inputs[0]).shape.back().constant();
+  if (!plain || !one_output || !width) return false;
+  const float scale =
+      attributes.get_float("scale", static_cast<float>(1 / std::sqrt(static_cast<double>(*width))));
+  std::vector<ValueId> inputs = node.inputs;
+  for (const std::size_t repeated : {std::size_t{1}, std::size_t{2}})
+    inputs[repeated] = unrepeated(graph, inputs[repeated]);
+  graph.replace_value(node.outputs[0], graph.add("tenon.Attention", node.name, std::move(inputs),
+                                                 {{"scale", scale}}, node.module));
+  return true;
+}
+
 }  // namespace
 
 int fuse_attention(Graph& graph, const PassContext&) {
   int fused = 0;
   for (const NodeId id : graph.order()) {
     const Node node = graph.node(id);
+    if (node.op->name == "Attention" && take_standard(graph, node)) ++fused;
     if (node.op->name != "MatMul") continue;
     const Node* softmax = softmax_of(graph, node.inputs[0]);
     if (softmax == nullptr) continue;

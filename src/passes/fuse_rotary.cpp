@@ -39,25 +39,32 @@ ValueId rotated_half_of(const Graph& graph, ValueId value) {
   return halves ? first->input : kNoValue;
 }
 
-// Whether the second half of the last axis repeats the first, whatever the positions are.
-bool halves_are_equal(const Graph& graph, ValueId value, int depth = 0) {
+// Whether the second half of an axis repeats the first, whatever the positions are.
+bool halves_are_equal(const Graph& graph, ValueId value, std::int64_t axis, int depth = 0) {
   if (depth > 12 || graph.value(value).producer == kNoNode) return false;
   const Node& node = graph.node(graph.value(value).producer);
   const std::string_view op = node.op->name;
-  if (op == "Concat") {
-    const bool last = axis_of(graph, node, 0, value) + 1 ==
-                      static_cast<std::int64_t>(graph.value(value).shape.size());
-    if (!last) return false;
+  if (op == "Concat" && axis_of(graph, node, 0, value) == axis) {
     return node.inputs.size() == 2 && node.inputs[0] == node.inputs[1];
   }
+  if (op == "Transpose") {
+    const auto perm = node.attributes.get_ints("perm");
+    return !perm.empty() && halves_are_equal(graph, node.inputs[0],
+                                             perm.at(static_cast<std::size_t>(axis)), depth + 1);
+  }
+  const auto rank = static_cast<std::int64_t>(graph.value(value).shape.size());
   const bool elementwise = op == "Cos" || op == "Sin" || op == "Cast" || op == "Identity";
-  const bool keeps_last_axis =
-      op == "Unsqueeze" || op == "Squeeze" || op == "Slice" || op == "Gather";
   const bool scales = (op == "Mul" || op == "Div") && node.inputs.size() == 2 &&
                       scalar(graph, node.inputs[1]).has_value();
-  if (keeps_last_axis && last_dim(graph, value) != last_dim(graph, node.inputs[0])) return false;
-  return (elementwise || keeps_last_axis || scales) &&
-         halves_are_equal(graph, node.inputs[0], depth + 1);
+  if (elementwise || scales) return halves_are_equal(graph, node.inputs[0], axis, depth + 1);
+  // These keep the last axis where its size stays.
+  const bool keeps_last_axis =
+      op == "Unsqueeze" || op == "Squeeze" || op == "Slice" || op == "Gather";
+  if (!keeps_last_axis || axis + 1 != rank ||
+      last_dim(graph, value) != last_dim(graph, node.inputs[0]))
+    return false;
+  const auto inner = static_cast<std::int64_t>(graph.value(node.inputs[0]).shape.size());
+  return halves_are_equal(graph, node.inputs[0], inner - 1, depth + 1);
 }
 
 // Tables as RotaryEmbedding wants them, made once for all layers: [batch, sequence, rotary / 2]
@@ -73,7 +80,7 @@ class HalfTables {
     const std::int64_t width = last_dim(graph_, table);
     const bool fits =
         value.shape.size() == 4 && value.shape[1] == Dim(1) && width > 0 && width % 2 == 0;
-    if (!fits || !halves_are_equal(graph_, table)) return kNoValue;
+    if (!fits || !halves_are_equal(graph_, table, 3)) return kNoValue;
     const ValueId half =
         graph_.add("Slice", "rotary_table", {table, ints({0}), ints({width / 2}), ints({-1})}, {},
                    graph_.node(value.producer).module);
