@@ -33,8 +33,11 @@ graph::Graph build_gpt_neox(const Json& config, const Weights& weights,
   const bool bias = get_bool(config, "attention_bias", true);
   const bool parallel = get_bool(config, "use_parallel_residual", true);
   const std::string activation = get_string(config, "hidden_act", "gelu");
+  // Newer configs keep it with the other rotary parameters.
+  const Json* rotary = find_field(config, "rope_parameters");
+  const double nested = rotary == nullptr ? 0.25 : get_number(*rotary, "partial_rotary_factor", 0.25);
   const double rotated =
-      get_number(config, "rotary_pct", get_number(config, "partial_rotary_factor", 0.25));
+      get_number(config, "rotary_pct", get_number(config, "partial_rotary_factor", nested));
   const auto rotary_dim = static_cast<std::int64_t>(static_cast<double>(shape.head_dim) * rotated);
   DecoderBuilder builder(shape, read_rotary(config, rotary_dim, 10000.0), weights, options);
 
