@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "text/jinja/budget.h"
+#include "text/jinja/escape.h"
 #include "text/jinja/unicode.h"
 
 namespace tenon::text::jinja {
@@ -31,12 +32,6 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_byte(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;
-}
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 class Lexer {
@@ -348,7 +343,7 @@ class Lexer {
     std::size_t i = at_ + 1;
     while (i < source_.size() && source_[i] != quote) {
       if (source_[i] == '\\' && i + 1 < source_.size()) {
-        read_escape(text, ++i);
+        if (const char* problem = read_escape(source_, ++i, text)) refuse(problem);
       } else {
         text += source_[i++];
       }
@@ -356,42 +351,6 @@ class Lexer {
     if (i >= source_.size()) refuse("the string has no end");
     emit(Token::Kind::string, std::move(text));
     at_ = i + 1;
-  }
-
-  /// Python's escapes; `i` stands on the character behind the backslash.
-  void read_escape(std::string& text, std::size_t& i) {
-    constexpr std::string_view kLetters = "abfnrtv\\'\"";
-    constexpr std::string_view kMeanings = "\a\b\f\n\r\t\v\\'\"";
-    const char c = source_[i++];
-    if (const std::size_t letter = kLetters.find(c); letter != std::string_view::npos) {
-      text += kMeanings[letter];
-    } else if (c == '\n') {
-      // An escaped line end joins the lines.
-    } else if (c >= '0' && c <= '7') {
-      char32_t value = static_cast<char32_t>(c - '0');
-      for (int n = 1; n < 3 && i < source_.size() && source_[i] >= '0' && source_[i] <= '7'; ++n) {
-        value = value * 8 + static_cast<char32_t>(source_[i++] - '0');
-      }
-      append_code_point(text, value);
-    } else if (c == 'x' || c == 'u' || c == 'U') {
-      append_code_point(text, read_hex_escape(c == 'x' ? 2 : c == 'u' ? 4 : 8, i));
-    } else {
-      text += '\\';
-      text += c;
-    }
-  }
-
-  char32_t read_hex_escape(int digits, std::size_t& i) {
-    char32_t value = 0;
-    for (int n = 0; n < digits; ++n, ++i) {
-      const int digit = i < source_.size() ? hex_digit(source_[i]) : -1;
-      if (digit < 0) refuse(fmt::format("an escape needs {} hexadecimal digits", digits));
-      value = value * 16 + static_cast<char32_t>(digit);
-    }
-    if (value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) {
-      refuse("an escape names no Unicode character");
-    }
-    return value;
   }
 
   std::string source_;

@@ -5,6 +5,7 @@
 #include "text/jinja/format.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/print.h"
+#include "text/jinja/split.h"
 #include "text/jinja/unicode.h"
 
 namespace tenon::text::jinja {
@@ -40,63 +41,6 @@ Value strip_method(Budget& budget, const Value& self, const Arguments& arguments
   return string_value(std::string(strip(*self.string(), which, left, right)), budget);
 }
 
-std::vector<std::string_view> split_space(std::string_view text, std::int64_t limit) {
-  std::vector<std::string_view> parts;
-  text = strip(text, nullptr, true, false);
-  while (!text.empty()) {
-    if (limit >= 0 && static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(text);
-      break;
-    }
-    std::size_t end = 0;
-    for (std::size_t next = 0; end < text.size(); end = next) {
-      if (is_space(next_code_point(text, next))) break;
-    }
-    parts.push_back(text.substr(0, end));
-    text = strip(text.substr(end), nullptr, true, false);
-  }
-  return parts;
-}
-
-std::vector<std::string_view> split_space_from_right(std::string_view text, std::int64_t limit) {
-  std::vector<std::string_view> parts;
-  text = strip(text, nullptr, false, true);
-  while (!text.empty()) {
-    if (limit >= 0 && static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(text);
-      break;
-    }
-    // The last word begins behind the last white space.
-    std::size_t begin = 0;
-    for (std::size_t next = 0; next < text.size();) {
-      if (is_space(next_code_point(text, next))) begin = next;
-    }
-    parts.push_back(text.substr(begin));
-    text = strip(text.substr(0, begin), nullptr, false, true);
-  }
-  std::reverse(parts.begin(), parts.end());
-  return parts;
-}
-
-std::vector<std::string_view> split_at(std::string_view text, std::string_view separator,
-                                       std::int64_t limit, bool from_right) {
-  std::vector<std::string_view> parts;
-  while (limit < 0 || static_cast<std::int64_t>(parts.size()) < limit) {
-    const std::size_t found = from_right ? text.rfind(separator) : text.find(separator);
-    if (found == std::string_view::npos) break;
-    if (from_right) {
-      parts.push_back(text.substr(found + separator.size()));
-      text = text.substr(0, found);
-    } else {
-      parts.push_back(text.substr(0, found));
-      text = text.substr(found + separator.size());
-    }
-  }
-  parts.push_back(text);
-  if (from_right) std::reverse(parts.begin(), parts.end());
-  return parts;
-}
-
 Value text_list(const std::vector<std::string_view>& parts, Budget& budget,
                 Kind kind = Kind::list) {
   std::vector<Value> items;
@@ -115,7 +59,8 @@ Value split(Budget& budget, const Value& self, const Arguments& arguments) {
     const std::string separator = given.text(0, "");
     if (separator.empty()) bad_input("split: the separator is empty");
     budget.search(text.size(), separator.size());
-    return text_list(split_at(text, separator, limit, from_right), budget);
+    return text_list(split_at(text, separator, limit, from_right ? From::right : From::left),
+                     budget);
   }
   if (from_right && limit >= 0) {
     // One pass over the text a part.

@@ -47,6 +47,7 @@ class Parser {
   // Expressions: parse_expression.cpp
   ExpressionPtr parse_expression(Ternary ternary = Ternary::allowed);
   ExpressionPtr parse_tuple(Ternary ternary, bool parenthesized);
+  bool is_tuple_end() const;
   ExpressionPtr parse_or();
   ExpressionPtr parse_and();
   ExpressionPtr parse_not();
@@ -59,6 +60,8 @@ class Parser {
   ExpressionPtr parse_primary();
   ExpressionPtr parse_bracketed_list();
   ExpressionPtr parse_dict();
+
+  // Behind a value: parse_postfix.cpp
   ExpressionPtr parse_postfix(ExpressionPtr node);
   ExpressionPtr parse_filters_and_tests(ExpressionPtr node);
   ExpressionPtr parse_subscript(ExpressionPtr node);
@@ -66,7 +69,6 @@ class Parser {
   ExpressionPtr parse_test(ExpressionPtr node);
   ExpressionPtr parse_call(ExpressionPtr node);
   Signature parse_signature();
-  bool is_tuple_end() const;
 
   // Tokens
   const Token& current() const { return tokens_[at_]; }
