@@ -9,11 +9,14 @@
 namespace tenon::apps {
 
 /// Prompts as token ids for comparisons: real text through the model's tokenizer, else seeded ids.
-std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files& files, std::int64_t vocabulary, std::int64_t tokens);
+std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files& files,
+                                                            std::int64_t vocabulary,
+                                                            std::int64_t tokens);
 
-/// Runs the engine in the unfinished bundle against the reference run of `source` and returns the report.
-/// Error(check_failed) when the budget is exceeded: then no bundle is written.
-Json prove(const std::filesystem::path& source, const bundle::Writer& writer, const engine::Engine& engine,
-           const bundle::Contents& contents, const std::string& budget, std::int64_t tokens, const Common& common);
+/// Runs the engine in the unfinished bundle against the reference run of `source` and returns the
+/// report. Error(check_failed) when the budget is exceeded: then no bundle is written.
+Json prove(const std::filesystem::path& source, const bundle::Writer& writer,
+           const engine::Engine& engine, const bundle::Contents& contents,
+           const std::string& budget, std::int64_t tokens, const Common& common);
 
 }  // namespace tenon::apps

@@ -1,0 +1,104 @@
+#include "verification.h"
+
+#include <array>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/error.h"
+#include "model_source.h"
+#include "text/tokenizer.h"
+#include "verify/comparison.h"
+
+namespace tenon::apps {
+namespace {
+
+// Prose, code, numbers and other scripts, so that a fault that only some tokens show is met.
+constexpr std::array kPassages = {
+    "The harbour lay quiet in the early light. A single boat moved out past the mole, its engine "
+    "barely audible over the gulls, "
+    "and the fisherman at the tiller raised a hand to the woman on the quay.",
+    "def median(values):\n    ordered = sorted(values)\n    middle = len(ordered) // 2\n    if "
+    "len(ordered) % 2:\n        return ordered[middle]\n",
+    "In 1969, 3 people travelled 384,400 km to the Moon; 2 of them walked on it for 2.5 hours and "
+    "collected 21.55 kg of rock.",
+    "Le temps est un grand maître, dit-on. Die Zeit heilt alle Wunden. 时间是最好的老师。 Время "
+    "лечит.",
+};
+
+// Above this the reference run, which is slow, sees fewer tokens unless asked for more.
+constexpr std::uint64_t kLargeModel = std::uint64_t{2} << 30;
+constexpr std::int64_t kTokens = 64;
+constexpr std::int64_t kTokensOfLarge = 8;
+
+std::vector<std::int32_t> seeded_ids(std::int64_t vocabulary, std::int64_t count,
+                                     std::uint64_t seed) {
+  std::vector<std::int32_t> ids;
+  for (std::int64_t i = 0; i < count; ++i) {
+    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    ids.push_back(static_cast<std::int32_t>((seed >> 33) % static_cast<std::uint64_t>(vocabulary)));
+  }
+  return ids;
+}
+
+}  // namespace
+
+std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files& files,
+                                                            std::int64_t vocabulary,
+                                                            std::int64_t tokens) {
+  std::vector<std::vector<std::int32_t>> prompts;
+  const bool has_tokenizer = files.contains("tokenizer.json") ||
+                             files.contains("tokenizer.model") || files.contains("vocab.json");
+  if (has_tokenizer) {
+    const auto tokenizer = text::load_tokenizer(files);
+    for (const char* passage : kPassages) {
+      auto ids = tokenizer->encode(passage);
+      std::erase_if(ids, [&](std::int32_t id) { return id >= vocabulary; });
+      if (static_cast<std::int64_t>(ids.size()) > tokens)
+        ids.resize(static_cast<std::size_t>(tokens));
+      if (!ids.empty()) prompts.push_back(std::move(ids));
+    }
+  }
+  if (prompts.empty()) {
+    for (std::uint64_t seed = 1; seed <= 3; ++seed)
+      prompts.push_back(seeded_ids(vocabulary, tokens, seed));
+  }
+  return prompts;
+}
+
+Json prove(const std::filesystem::path& source, const bundle::Writer& writer,
+           const engine::Engine& engine, const bundle::Contents& contents,
+           const std::string& budget, std::int64_t tokens, const Common& common) {
+  if (engine.state.layers == 0)
+    return nullptr;  // plain tensors are compared by `verify`, on inputs that their user gives
+  backend::CpuBackend backend(common.threads);
+  const auto candidate = writer.trial(engine);
+  const bool large = candidate->weight_bytes() > kLargeModel;
+  verify::Subject fast(engine.precision, candidate, backend);
+  std::optional<checkpoint::Checkpoint> origin;
+  if (detect_source(source) == SourceKind::checkpoint)
+    origin = checkpoint::Checkpoint::open(source);
+  if (!common.json)
+    fmt::print(stderr, "comparing with the reference run{}\n",
+               large ? " (a large model: this takes minutes)" : "");
+  const Model reference = load_model(source, Target::reference_run(), common.threads);
+  verify::Subject exact("reference", reference.engine, backend);
+  const std::int64_t length = tokens > 0 ? tokens : large ? kTokensOfLarge : kTokens;
+  auto prompts = verification_prompts(contents.files, fast.vocabulary(), length);
+  if (large && tokens == 0) prompts.resize(1);
+  verify::Options options;
+  options.source = origin ? &*origin : nullptr;
+  const verify::Budget limits = budget.empty()
+                                    ? verify::Budget::between(*reference.engine, *candidate)
+                                    : verify::Budget::parse(budget);
+  const verify::Report report = verify::compare(exact, fast, prompts, limits, options);
+  if (report.passed) return verify::to_json(report);
+  std::string message = "the engine does not answer like its source";
+  for (const auto& violation : report.violations) message += "; " + violation;
+  if (report.first_departure) {
+    message += fmt::format("; first departure: {} in {}: {}", report.first_departure->value,
+                           report.first_departure->module, report.first_departure->reason);
+  }
+  Error error(ErrorCode::check_failed, message);
+  throw error.hint("choose a finer --precision, or a wider --budget; no bundle was written");
+}
+
+}  // namespace tenon::apps
