@@ -1,0 +1,44 @@
+// Follows two subjects through one prompt and finds the value of B that departs first.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "verify/report.h"
+#include "verify/subject.h"
+
+namespace tenon::verify {
+
+/// Counts differences of two float values of equal element counts; fills everything of ValueError
+/// that values tell.
+void measure(const TensorView& a, const TensorView& b, ValueError& error);
+
+/// Runs both on the prompt and compares the values that have the same name, a float type and the
+/// same number of elements in both, in B's execution order. Values of A are kept up to `max_bytes`
+/// at a time (one at least); what does not fit is compared in further runs.
+std::vector<ValueError> trace(Subject& a, Subject& b, std::span<const std::int32_t> ids,
+                              std::size_t max_bytes);
+
+/// Fills `explained` of values that `trace` gave, from the errors of the nearest compared values
+/// that each is computed from in `engine`, and gives the first value whose error is more than
+/// that; nullopt when there is none.
+std::optional<std::size_t> find_departure(const engine::Engine& engine,
+                                          std::vector<ValueError>& values);
+
+/// Relative error that rounding alone gives the output of one step computed in this type.
+double rounding_of(std::string_view dtype);
+
+/// Type that a step computes in: the kept type of its constant matrix if it has one, else that of
+/// its first output.
+std::string computing_type(const engine::Engine& engine, const engine::Step& step);
+/// Coordinates of a flat index.
+std::vector<std::int64_t> coordinates(std::int64_t flat, std::span<const std::int64_t> shape);
+
+/// The values that the layers of a decoder give on, by engine: for each layer the index of the
+/// value that the next layer's (or the final) norm reads. Layers are known by modules named
+/// ...layers.N...; empty when there are none.
+std::vector<engine::ValueIndex> layer_outputs(const engine::Engine& engine);
+
+}  // namespace tenon::verify
