@@ -11,7 +11,8 @@ struct MachineLimits {
   double bf16_flops = 0;        ///< 0 where the processor has no such instruction
 };
 
-/// Takes about a second and 512 MB for a while.
+/// Takes about a second and 512 MB for a while. All zero (not known) on processors without AVX-512,
+/// which the probes are written in.
 MachineLimits measure_limits(ThreadPool& pool);
 
 }  // namespace tenon::apps

@@ -93,8 +93,18 @@ bundle::Files side_files(const fs::path& path) {
 std::int64_t context_length_of(const bundle::Files& files) {
   const auto config = files.find("config.json");
   if (config == files.end()) return 0;
-  return get_int(parse_json(config->second, "config.json"), "max_position_embeddings", 1,
-                 std::int64_t{1} << 30, 0);
+  const Json object = parse_json(config->second, "config.json");
+  const std::int64_t length =
+      get_int(object, "max_position_embeddings", 1, std::int64_t{1} << 30, 0);
+  const Json* scaling = find_field(object, "rope_scaling");
+  if (scaling == nullptr) scaling = find_field(object, "rope_parameters");
+  if (scaling == nullptr || !scaling->is_object()) return length;
+  // Under these two the config keeps the length before scaling; the other kinds name the one after.
+  const std::string kind = get_string(*scaling, "rope_type", get_string(*scaling, "type", ""));
+  if (kind == "dynamic") return 0;
+  if (kind != "linear") return length;
+  return static_cast<std::int64_t>(static_cast<double>(length) *
+                                   std::clamp(get_number(*scaling, "factor", 1.0), 1.0, 1024.0));
 }
 
 Model load_model(const fs::path& path, const Target& target, int threads, bundle::Weights weights) {

@@ -41,7 +41,8 @@ struct Model {
 Model load_model(const std::filesystem::path& path, const Target& target, int threads,
                  bundle::Weights weights = bundle::Weights::copied);
 
-/// max_position_embeddings of config.json among the files; 0 when it does not say.
+/// Positions that config.json among the files says the model takes; 0 when it does not say, or the
+/// rotary angles follow any length.
 std::int64_t context_length_of(const bundle::Files& files);
 /// What a build writes down of where it came from. Hashes every file of the source.
 Json provenance_of(const std::filesystem::path& path);

@@ -133,8 +133,9 @@ class Subject {
     const double decode = static_cast<double>(options_.batch) / decode_.quantile(0.5);
     const double step_limit = limits.read_bytes_per_s / static_cast<double>(matrices) *
                               static_cast<double>(options_.batch);
-    const double peak = engine.precision == "fp32" || limits.bf16_flops == 0 ? limits.fp32_flops
-                                                                             : limits.bf16_flops;
+    const double peak = engine.precision == "int8"                             ? limits.int8_ops
+                        : engine.precision == "fp32" || limits.bf16_flops == 0 ? limits.fp32_flops
+                                                                               : limits.bf16_flops;
     const double prefill_limit = peak / (2 * parameters);
     return {{"subject", model_->model().name},
             {"precision", engine.precision},
@@ -177,9 +178,9 @@ class Subject {
 
 void print_table(const Json& rows, const MachineLimits& limits, const Options& options) {
   fmt::print(
-      "machine: {} ({} threads), read {:.1f} GB/s, fp32 {:.0f} GFLOP/s, bf16 {:.0f} GFLOP/s\n",
+      "machine: {} ({} threads), read {:.1f} GB/s, fp32 {:.0f}, bf16 {:.0f}, int8 {:.0f} G/s\n",
       cpu_info().model, cpu_info().cores, limits.read_bytes_per_s / 1e9, limits.fp32_flops / 1e9,
-      limits.bf16_flops / 1e9);
+      limits.bf16_flops / 1e9, limits.int8_ops / 1e9);
   fmt::print("{} prompt tokens, {} new, batch {}, medians of {} rounds\n\n", options.prompt_tokens,
              options.new_tokens, options.batch, options.repeat);
   fmt::print("{:<20} {:<6} {:>8} {:>10} {:>20} {:>20} {:>10}\n", "model", "type", "load s",
@@ -233,7 +234,8 @@ void bench(const Options& options, const Common& common) {
                   {"threads", backend.threads()},
                   {"read_bytes_per_s", limits.read_bytes_per_s},
                   {"fp32_flops", limits.fp32_flops},
-                  {"bf16_flops", limits.bf16_flops}}},
+                  {"bf16_flops", limits.bf16_flops},
+                  {"int8_ops", limits.int8_ops}}},
                 {"subjects", rows}});
   } else {
     print_table(rows, limits, options);

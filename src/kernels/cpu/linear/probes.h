@@ -1,5 +1,5 @@
 // What the machine allows, measured beside a benchmark: read bandwidth and multiply-add peaks of
-// the whole pool. For benchmark programs only.
+// the whole pool. AVX-512 only.
 #pragma once
 
 #include <chrono>
