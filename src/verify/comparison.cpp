@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "verify/diagnosis.h"
 #include "verify/recording.h"
 
@@ -81,6 +82,7 @@ Report compare(Subject& a, Subject& b, std::span<const std::vector<std::int32_t>
   report.precision_b = b.engine().precision;
   Accumulator accumulated;
   const std::size_t most = affordable_tokens(a.vocabulary(), options.max_bytes);
+  Progress progress("comparing", prompts.size());
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const auto ids = std::span(prompts[i]).first(std::min(prompts[i].size(), most));
     if (ids.size() < prompts[i].size()) {
@@ -90,6 +92,7 @@ Report compare(Subject& a, Subject& b, std::span<const std::vector<std::int32_t>
     const Tensor from_a = timed(report.seconds_a, [&] { return a.logits(ids); });
     const Tensor from_b = timed(report.seconds_b, [&] { return b.logits(ids); });
     accumulated.add(from_a.view(), from_b.view(), ids);
+    progress.advance(1);
   }
   settle(accumulated, budget, report);
   if (!wants_trace(options, report)) return report;

@@ -140,14 +140,6 @@ Truth truth_of(Subject& a, Subject& b, std::span<const std::int32_t> ids,
   return truth;
 }
 
-// NaN and infinity show without anything to compare with.
-std::optional<ValueError> first_not_finite(Subject& b, std::span<const std::int32_t> ids) {
-  std::vector<ValueError> values = trace(b, b, ids, 0);
-  const auto first = std::find_if(values.begin(), values.end(),
-                                  [](const ValueError& e) { return e.nan_in_both > 0; });
-  return first == values.end() ? std::nullopt : std::optional(*first);
-}
-
 // Compares what the layers give on with the recording; the first that departs, or the logits.
 ValueError first_departing_layer(const RecordedPrompt& prompt, Subject& b, Truth& truth,
                                  Report& report) {

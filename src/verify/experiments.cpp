@@ -30,17 +30,11 @@ std::vector<Tensor> layer_values(Subject& subject, std::span<const std::int32_t>
     if (index == engine::kAbsent) return {};
     kept.emplace(engine.values[static_cast<std::size_t>(index)].name, Tensor());
   }
-  subject.observe([&](const engine::Step&, const engine::Value& value, const TensorView& view) {
+  const auto keep = [&](const engine::Step&, const engine::Value& value, const TensorView& view) {
     const auto found = kept.find(value.name);
     if (found != kept.end()) found->second = converted(view, DType::f32);
-  });
-  try {
-    subject.logits(ids);
-  } catch (...) {
-    subject.observe({});
-    throw;
-  }
-  subject.observe({});
+  };
+  run_watched(subject, ids, keep);
   std::vector<Tensor> values;
   for (const auto index : outputs) {
     values.push_back(kept.at(engine.values[static_cast<std::size_t>(index)].name));

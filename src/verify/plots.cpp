@@ -8,14 +8,16 @@
 namespace tenon::verify {
 namespace {
 
-constexpr double kWidth = 720;
+// Heights and margins in units of the drawing; a wide plot fills the page, a small one half of it.
+constexpr double kWide = 720;
+constexpr double kSmall = 460;
 constexpr double kHeight = 240;
 constexpr double kLeft = 52;
 constexpr double kRight = 12;
 constexpr double kTop = 14;
 constexpr double kBottom = 30;
-constexpr double kPlotWidth = kWidth - kLeft - kRight;
 constexpr double kPlotHeight = kHeight - kTop - kBottom;
+constexpr double plot_width(double width) { return width - kLeft - kRight; }
 constexpr int kLowestDecade = -16;
 constexpr int kHighestDecade = 6;
 
@@ -49,11 +51,11 @@ struct LogScale {
   bool empty = true;
 };
 
-std::string begin(std::string_view label) {
+std::string begin(std::string_view label, double width) {
   return fmt::format(
       "<svg viewBox=\"0 0 {:g} {:g}\" role=\"img\" aria-label=\"{}\" "
       "preserveAspectRatio=\"xMidYMid meet\">",
-      kWidth, kHeight, escaped(label));
+      width, kHeight, escaped(label));
 }
 
 std::string text(double x, double y, std::string_view anchor, std::string_view words) {
@@ -66,12 +68,12 @@ std::string line(std::string_view style, double x1, double y1, double x2, double
                      style, x1, y1, x2, y2);
 }
 
-std::string decades(const LogScale& scale) {
+std::string decades(const LogScale& scale, double width) {
   std::string svg;
   const int step = std::max(1, (scale.high - scale.low + 5) / 6);
   for (int decade = scale.low; decade <= scale.high; decade += step) {
     const double y = scale.y(std::pow(10.0, decade));
-    svg += line("grid", kLeft, y, kWidth - kRight, y);
+    svg += line("grid", kLeft, y, width - kRight, y);
     svg += text(kLeft - 6, y + 4, "end", fmt::format("1e{}", decade));
   }
   return svg;
@@ -79,7 +81,7 @@ std::string decades(const LogScale& scale) {
 
 double column(std::size_t i, std::size_t count) {
   const double share = count <= 1 ? 0.5 : static_cast<double>(i) / static_cast<double>(count - 1);
-  return kLeft + kPlotWidth * share;
+  return kLeft + plot_width(kWide) * share;
 }
 
 std::string path(std::string_view style, std::span<const double> values, const LogScale& scale) {
@@ -134,8 +136,8 @@ std::string error_plot(std::span<const ValueError> values, const std::string& de
     scale.include(errors.back());
     scale.include(explained.back());
   }
-  std::string svg = begin("relative error of each value in execution order");
-  svg += decades(scale) + path("explained", explained, scale) + path("line", errors, scale);
+  std::string svg = begin("relative error of each value in execution order", kWide);
+  svg += decades(scale, kWide) + path("explained", explained, scale) + path("line", errors, scale);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const bool marked = values[i].value == departure;
     if (!marked && values.size() > 400) continue;
@@ -146,8 +148,7 @@ std::string error_plot(std::span<const ValueError> values, const std::string& de
         escaped(values[i].value), errors[i]);
   }
   svg += text(kLeft, kHeight - 8, "start", "first value");
-  svg +=
-      text(kWidth - kRight, kHeight - 8, "end", fmt::format("logits ({} values)", values.size()));
+  svg += text(kWide - kRight, kHeight - 8, "end", fmt::format("logits ({} values)", values.size()));
   return svg + "</svg>";
 }
 
@@ -163,8 +164,9 @@ std::string kl_plot(const Report& report) {
     scale.include(static_cast<double>(series[i]));
   }
   if (report.budget.mean_kl) scale.include(*report.budget.mean_kl);
-  std::string svg = begin("KL divergence of the next token by position") + decades(scale);
-  const double width = kPlotWidth / static_cast<double>(columns);
+  std::string svg =
+      begin("KL divergence of the next token by position", kSmall) + decades(scale, kSmall);
+  const double width = plot_width(kSmall) / static_cast<double>(columns);
   for (std::size_t i = 0; i < columns; ++i) {
     const double y = scale.y(largest[i]);
     svg += fmt::format(
@@ -175,17 +177,17 @@ std::string kl_plot(const Report& report) {
   std::int64_t position = 0;
   for (std::size_t i = 0; i + 1 < report.prompts.size() && report.prompts.size() < 40; ++i) {
     position += report.prompts[i].tokens;
-    const double x =
-        kLeft + kPlotWidth * static_cast<double>(position) / static_cast<double>(series.size());
+    const double x = kLeft + plot_width(kSmall) * static_cast<double>(position) /
+                                 static_cast<double>(series.size());
     svg += line("bound", x, kTop, x, kTop + kPlotHeight);
   }
   if (report.budget.mean_kl) {
     const double y = scale.y(*report.budget.mean_kl);
-    svg += line("limit", kLeft, y, kWidth - kRight, y);
-    svg += text(kWidth - kRight, y - 5, "end", "budget of the mean");
+    svg += line("limit", kLeft, y, kSmall - kRight, y);
+    svg += text(kSmall - kRight, y - 5, "end", "budget of the mean");
   }
-  svg += text(kLeft, kHeight - 8, "start", "position 0 of the first prompt");
-  svg += text(kWidth - kRight, kHeight - 8, "end", fmt::format("{} positions", series.size()));
+  svg += text(kLeft, kHeight - 8, "start", "first position");
+  svg += text(kSmall - kRight, kHeight - 8, "end", fmt::format("{} positions", series.size()));
   return svg + "</svg>";
 }
 
@@ -197,7 +199,9 @@ std::string histogram_plot(const Histogram& histogram) {
   for (std::size_t i = 0; i < histogram.size(); ++i) {
     most = std::max(most, histogram[i]);
     all += histogram[i];
-    if (histogram[i] == 0) continue;
+  }
+  for (std::size_t i = 0; i < histogram.size(); ++i) {
+    if (histogram[i] <= most / 500) continue;  // too little to be seen
     first = std::min(first, i);
     last = i;
   }
@@ -205,15 +209,15 @@ std::string histogram_plot(const Histogram& histogram) {
   first -= first % kHistogramBinsPerDecade;
   last =
       std::min(last - last % kHistogramBinsPerDecade + kHistogramBinsPerDecade, histogram.size());
-  std::string svg = begin("how many logits differ by how much");
-  const double width = kPlotWidth / static_cast<double>(last - first);
+  std::string svg = begin("how many logits differ by how much", kSmall);
+  const double width = plot_width(kSmall) / static_cast<double>(last - first);
   for (const double share : {0.5, 1.0}) {
     const double y = kTop + kPlotHeight * (1 - share);
     const double percent = 100 * share * static_cast<double>(most) / static_cast<double>(all);
-    svg += line("grid", kLeft, y, kWidth - kRight, y);
+    svg += line("grid", kLeft, y, kSmall - kRight, y);
     svg += text(kLeft - 6, y + 4, "end", fmt::format("{:.0f} %", percent));
   }
-  svg += line("grid", kLeft, kTop + kPlotHeight, kWidth - kRight, kTop + kPlotHeight);
+  svg += line("grid", kLeft, kTop + kPlotHeight, kSmall - kRight, kTop + kPlotHeight);
   for (std::size_t i = first; i < last; ++i) {
     const double height =
         kPlotHeight * static_cast<double>(histogram[i]) / static_cast<double>(most);

@@ -43,6 +43,7 @@ padding:18px 20px;margin:14px 0}
 table{border-collapse:collapse;width:100%;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:5px 10px 5px 0;border-bottom:1px solid var(--line)}
 th{color:var(--soft);font-weight:500}
+td{white-space:nowrap}
 td:first-child,th:first-child{text-align:left}
 tr.mark td{color:var(--bad);font-weight:600}
 svg{width:100%;height:auto;display:block}
@@ -55,6 +56,7 @@ svg text{fill:var(--soft);font:12px system-ui,sans-serif}
 .dot{fill:var(--hue)}
 .bar{fill:var(--hue)}
 .mark{fill:var(--bad)}
+@media(max-width:700px){.wide text{font-size:20px}section,.verdict{padding:14px}}
 details summary{cursor:pointer;font-weight:600}
 )css";
 
@@ -114,8 +116,9 @@ std::string tiles(const Report& report) {
                above(m.relative_l2, b.relative_l2));
   html += tile("largest logit difference", number(m.max_abs), limit_text("≤", b.max_abs),
                above(m.max_abs, b.max_abs));
-  html += tile("perplexity", m.perplexity_a > 0 ? number(m.perplexity_b) : std::string("none"),
-               fmt::format("was {}, {}", number(m.perplexity_a),
+  html += tile("perplexity",
+               m.perplexity_a > 0 ? fmt::format("{:.4g}", m.perplexity_b) : std::string("none"),
+               fmt::format("was {:.4g}, {}", m.perplexity_a,
                            b.perplexity ? fmt::format("change ≤ {}", number(*b.perplexity))
                                         : std::string("no budget")),
                above(change, b.perplexity));
@@ -139,7 +142,8 @@ std::string plots(const Report& report) {
   std::string html;
   const std::string mark = report.first_departure ? report.first_departure->value : "";
   if (const std::string plot = error_plot(report.values, mark); !plot.empty()) {
-    html += "<section><h2>Relative error of each value, in execution order</h2>" + plot +
+    html += "<section class=\"wide\"><h2>Relative error of each value, in execution order</h2>" +
+            plot +
             "<p class=\"soft small\">Solid: measured. Dashed: what rounding and the errors of its "
             "inputs explain. A value departs when it rises above.</p></section>";
   }

@@ -26,6 +26,11 @@ const Value& value_at(const Engine& engine, ValueIndex index) {
   return engine.values[static_cast<std::size_t>(index)];
 }
 
+// Additive masks hide the size of what they are added to: -65504, -1e9, the lowest float.
+bool is_mask(float value, double difference) {
+  return value <= -1e4F && difference <= 1e-2 * -double{value};
+}
+
 Tensor as_floats(const TensorView& view) { return converted(view, DType::f32); }
 
 // Values that steps of the engine write, by name.
@@ -65,17 +70,16 @@ class Walk {
  private:
   void capture() {
     std::size_t bytes = 0;
-    a_.observe([&](const Step&, const Value& value, const TensorView& view) {
+    run_watched(a_, ids_, [&](const Step&, const Value& value, const TensorView& view) {
       if (!remaining_.contains(value.name) || kept_.contains(value.name)) return;
       if (!kept_.empty() && bytes + view.bytes() > max_bytes_) return;
       bytes += view.bytes();
       kept_.emplace(value.name, Tensor::copy_of(view));
     });
-    run_once(a_);
   }
 
   void compare() {
-    b_.observe([&](const Step& step, const Value& value, const TensorView& view) {
+    run_watched(b_, ids_, [&](const Step& step, const Value& value, const TensorView& view) {
       const auto kept = kept_.find(value.name);
       if (kept == kept_.end() || kept->second.count() != view.count()) return;
       ValueError error;
@@ -86,17 +90,6 @@ class Walk {
       measure(kept->second.view(), view, error);
       found_.insert_or_assign(value.name, std::move(error));
     });
-    run_once(b_);
-  }
-
-  void run_once(Subject& subject) {
-    try {
-      subject.logits(ids_);
-    } catch (...) {
-      subject.observe({});
-      throw;
-    }
-    subject.observe({});
   }
 
   std::vector<ValueError> in_order() {
@@ -150,6 +143,7 @@ void measure(const TensorView& a, const TensorView& b, ValueError& error) {
       continue;
     }
     const double difference = std::abs(double{x[i]} - double{y[i]});
+    if (is_mask(x[i], difference)) continue;
     squares += double{x[i]} * x[i];
     square_differences += difference * difference;
     counted += 1;
@@ -170,9 +164,47 @@ void measure(const TensorView& a, const TensorView& b, ValueError& error) {
   }
 }
 
+void run_watched(Subject& subject, std::span<const std::int32_t> ids, session::Observer observer) {
+  subject.observe(std::move(observer));
+  try {
+    subject.logits(ids);
+  } catch (...) {
+    subject.observe({});
+    throw;
+  }
+  subject.observe({});
+}
+
 std::vector<ValueError> trace(Subject& a, Subject& b, std::span<const std::int32_t> ids,
                               std::size_t max_bytes) {
   return Walk(a, b, ids, max_bytes).run();
+}
+
+std::optional<ValueError> first_not_finite(Subject& subject, std::span<const std::int32_t> ids) {
+  std::optional<ValueError> first;
+  const auto scan = [&](const Step& step, const Value& value, const TensorView& view) {
+    if (first || !is_float(view.dtype)) return;
+    const Tensor wide = as_floats(view);
+    ValueError error;
+    const auto numbers = wide.as<float>();
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (std::isfinite(numbers[i])) {
+        error.max_abs = std::max(error.max_abs, std::abs(double{numbers[i]}));
+      } else if (!(numbers[i] < 0) && error.nan_in_both++ == 0) {
+        error.where = static_cast<std::int64_t>(i);
+      }
+    }
+    if (error.nan_in_both == 0) return;
+    error.value = value.name;
+    error.module = step.module;
+    error.op = step.op;
+    error.dtype = computing_type(subject.engine(), step);
+    error.shape = view.shape;
+    error.elements = view.count();
+    first = std::move(error);
+  };
+  run_watched(subject, ids, scan);
+  return first;
 }
 
 double rounding_of(std::string_view dtype) {

@@ -11,6 +11,9 @@
 
 namespace tenon::verify {
 
+/// One run with the observer, which is gone afterwards, also when the run fails.
+void run_watched(Subject& subject, std::span<const std::int32_t> ids, session::Observer observer);
+
 /// Counts differences of two float values of equal element counts; fills everything of ValueError
 /// that values tell.
 void measure(const TensorView& a, const TensorView& b, ValueError& error);
@@ -20,6 +23,10 @@ void measure(const TensorView& a, const TensorView& b, ValueError& error);
 /// at a time (one at least); what does not fit is compared in further runs.
 std::vector<ValueError> trace(Subject& a, Subject& b, std::span<const std::int32_t> ids,
                               std::size_t max_bytes);
+
+/// The first value of a run that holds NaN or plus infinity (minus infinity is how masks are
+/// written); nullopt when none does. `nan_in_both` counts them.
+std::optional<ValueError> first_not_finite(Subject& subject, std::span<const std::int32_t> ids);
 
 /// Fills `explained` of values that `trace` gave, from the errors of the nearest compared values
 /// that each is computed from in `engine`, and gives the first value whose error is more than

@@ -118,6 +118,14 @@ TEST(Trace, CountsNanWhereTheOtherSideHasANumber) {
   EXPECT_EQ(error.relative, 0);
 }
 
+TEST(Trace, MasksDoNotHideTheErrorsBesideThem) {
+  const Tensor a = rows(1, {3, 4, -3e38F, -65504});
+  const Tensor b = rows(1, {3, 5, -3e38F, -65504});
+  ValueError error;
+  measure(a.view(), b.view(), error);
+  EXPECT_DOUBLE_EQ(error.relative, 0.2);
+}
+
 // A chain of three steps whose values have the given relative errors.
 std::optional<std::size_t> departure(std::vector<double> errors) {
   engine::Engine engine;

@@ -30,7 +30,8 @@ backend::CpuBackend& cpu() {
 using Change = std::function<SourcePtr(const std::string& name, SourcePtr stored)>;
 
 std::shared_ptr<const engine::Engine> compiled(const std::filesystem::path& folder,
-                                               const Target& target, const Change& change = {}) {
+                                               const Target& target, const Change& change = {},
+                                               DType dtype = DType::f32) {
   const auto checkpoint = checkpoint::Checkpoint::open(folder);
   const models::Weights weights = [&](const std::string& name, const Shape& shape) {
     SourcePtr stored = checkpoint.weight(name, shape);
@@ -38,7 +39,7 @@ std::shared_ptr<const engine::Engine> compiled(const std::filesystem::path& fold
   };
   for (const auto& architecture : models::architectures()) {
     if (architecture.name != checkpoint.architecture()) continue;
-    graph::Graph graph = architecture.build(checkpoint.config(), weights, {});
+    graph::Graph graph = architecture.build(checkpoint.config(), weights, {dtype, true});
     planner::CompileOptions options;
     options.target = target;
     options.name = folder.filename();
@@ -47,8 +48,9 @@ std::shared_ptr<const engine::Engine> compiled(const std::filesystem::path& fold
   return nullptr;
 }
 
-Subject subject(const std::string& model, const Target& target, const Change& change = {}) {
-  return {model, compiled(kModels / model, target, change), cpu()};
+Subject subject(const std::string& model, const Target& target, const Change& change = {},
+                DType dtype = DType::f32) {
+  return {model, compiled(kModels / model, target, change, dtype), cpu()};
 }
 
 std::vector<std::vector<std::int32_t>> recorded_prompts(const std::string& model) {
@@ -207,6 +209,25 @@ TEST(Engines, NanInAWeightIsNamed) {
       compare_with_recording(b, kModels / model / "expected.npz", Budget::of_precision("fp32"));
   ASSERT_TRUE(report.first_departure.has_value());
   EXPECT_EQ(report.first_departure->cause, "not-finite-weight");
+}
+
+// Gate activations of some 1e5 fit into float32 and not into float16.
+TEST(Engines, AnOverflowOfFloat16IsNamed) {
+  const Change large = [](const std::string& name, SourcePtr stored) -> SourcePtr {
+    if (name != "model.layers.1.mlp.gate_proj.weight") return stored;
+    Tensor values = cast_source(stored, DType::f32)->load();
+    for (float& value : values.as<float>()) value = std::clamp(value * 1e5F, -6e4F, 6e4F);
+    return owned_source(std::move(values));
+  };
+  Subject a = subject("llama-gqa", Target::reference_run(), large);
+  Subject b = subject("llama-gqa", Target::reference_run(), large, DType::f16);
+  const Report report = compare(a, b, recorded_prompts("llama-gqa"), Budget::of_precision("fp32"));
+  EXPECT_FALSE(report.metrics.finite);
+  ASSERT_TRUE(report.first_departure.has_value());
+  EXPECT_EQ(report.first_departure->module, "model.layers.1.mlp.gate_proj");
+  EXPECT_EQ(report.first_departure->cause, "float16-overflow");
+  EXPECT_EQ(report.first_departure->dtype, "fp16");
+  EXPECT_THAT(report.first_departure->reason, HasSubstr("65504"));
 }
 
 TEST(Engines, NarrowWeightsStayInTheirBudgetAndOutsideThatOfFp32) {
