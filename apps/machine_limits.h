@@ -9,6 +9,7 @@ struct MachineLimits {
   double read_bytes_per_s = 0;  ///< every thread streaming its own part of memory, huge pages
   double fp32_flops = 0;        ///< multiply-adds counted twice, all threads
   double bf16_flops = 0;        ///< 0 where the processor has no such instruction
+  double int8_ops = 0;
 };
 
 /// Takes about a second and 512 MB for a while. All zero (not known) on processors without AVX-512,
