@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <numeric>
 
 #include "base/error.h"
@@ -87,9 +88,17 @@ class CastSource final : public TensorSource {
   }
   void release() const override { base_->release(); }
 
+  const SourcePtr& base() const { return base_; }
+
  private:
   SourcePtr base_;
 };
+
+// The transpose of a cast is the cast of the transpose, and that can be read in place.
+SourcePtr base_of_cast(const SourcePtr& source) {
+  const auto* cast = dynamic_cast<const CastSource*>(source.get());
+  return cast == nullptr ? nullptr : cast->base();
+}
 
 class TransposedSource final : public TensorSource {
  public:
@@ -97,27 +106,35 @@ class TransposedSource final : public TensorSource {
       : TensorSource(base->dtype(), {base->shape()[1], base->shape()[0]}), base_(std::move(base)) {}
 
   void read(std::int64_t begin, std::int64_t end, std::byte* out) const override {
-    std::optional<TensorView> view = base_->view();
-    Tensor whole;
-    if (!view) {
-      whole = base_->load();
-      view = whole.view();
-    }
+    const TensorView view = matrix();
     switch (dtype_size(dtype())) {
       case 1:
-        return transpose<std::uint8_t>(*view, begin, end, out);
+        return transpose<std::uint8_t>(view, begin, end, out);
       case 2:
-        return transpose<std::uint16_t>(*view, begin, end, out);
+        return transpose<std::uint16_t>(view, begin, end, out);
       case 4:
-        return transpose<std::uint32_t>(*view, begin, end, out);
+        return transpose<std::uint32_t>(view, begin, end, out);
       default:
-        return transpose<std::uint64_t>(*view, begin, end, out);
+        return transpose<std::uint64_t>(view, begin, end, out);
     }
   }
   DType narrowest() const override { return base_->narrowest(); }
-  void release() const override { base_->release(); }
+  void release() const override {
+    const std::lock_guard lock(mutex_);
+    loaded_.reset();
+    base_->release();
+  }
 
  private:
+  // Every row of the result needs all rows of the base: a base that does not lie in memory is
+  // loaded once, until it is released.
+  TensorView matrix() const {
+    if (const auto view = base_->view()) return *view;
+    const std::lock_guard lock(mutex_);
+    if (!loaded_) loaded_ = std::make_unique<const Tensor>(base_->load());
+    return loaded_->view();
+  }
+
   // Square tiles keep both the rows read and the rows written inside the caches.
   template <typename T>
   static void transpose(const TensorView& matrix, std::int64_t begin, std::int64_t end,
@@ -141,6 +158,8 @@ class TransposedSource final : public TensorSource {
   }
 
   SourcePtr base_;
+  mutable std::mutex mutex_;  // guards loaded_
+  mutable std::unique_ptr<const Tensor> loaded_;
 };
 
 class GatheredRowsSource final : public TensorSource {
@@ -290,6 +309,8 @@ SourcePtr transposed_source(SourcePtr base) {
     fail(ErrorCode::internal, "only a matrix can be transposed, found shape {}",
          to_string(base->shape()));
   }
+  if (const SourcePtr inner = base_of_cast(base))
+    return cast_source(transposed_source(inner), base->dtype());
   return std::make_shared<TransposedSource>(std::move(base));
 }
 
