@@ -184,7 +184,7 @@ std::string kl_plot(const Report& report) {
   if (report.budget.mean_kl) {
     const double y = scale.y(*report.budget.mean_kl);
     svg += line("limit", kLeft, y, kSmall - kRight, y);
-    svg += text(kSmall - kRight, y - 5, "end", "budget of the mean");
+    svg += text(kSmall - kRight, std::max(y - 5, kTop + 10), "end", "budget of the mean");
   }
   svg += text(kLeft, kHeight - 8, "start", "first position");
   svg += text(kSmall - kRight, kHeight - 8, "end", fmt::format("{} positions", series.size()));

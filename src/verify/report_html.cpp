@@ -1,5 +1,6 @@
 // The report as one page that needs nothing else: for a browser, a phone, an attachment.
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <ctime>
 
@@ -33,7 +34,7 @@ padding:18px 20px;margin:14px 0}
 .verdict.bad{background:var(--badbg);border-color:var(--bad)}
 .good h1{color:var(--good)}
 .bad h1{color:var(--bad)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:14px 0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:10px;margin:14px 0}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:12px 14px}
 .tile b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums}
 .tile.off{border-color:var(--bad)}
@@ -47,7 +48,8 @@ td{white-space:nowrap}
 td:first-child,th:first-child{text-align:left}
 tr.mark td{color:var(--bad);font-weight:600}
 svg{width:100%;height:auto;display:block}
-svg text{fill:var(--soft);font:12px system-ui,sans-serif}
+svg text{fill:var(--soft);font:12px system-ui,sans-serif;paint-order:stroke;stroke:var(--card);
+stroke-width:3px}
 .grid{stroke:var(--line)}
 .bound{stroke:var(--soft);stroke-dasharray:2 4}
 .limit{stroke:var(--bad);stroke-dasharray:6 4}
@@ -89,8 +91,10 @@ std::string verdict(const Report& report) {
       "class=\"soft\">({})</span></p>",
       escaped(report.name_b), escaped(report.precision_b), escaped(report.name_a),
       escaped(report.precision_a));
-  for (const std::string& violation : report.violations)
+  for (std::string violation : report.violations) {
+    violation[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(violation[0])));
     html += fmt::format("<p>{}.</p>", escaped(violation));
+  }
   return html + "</div>";
 }
 
@@ -110,11 +114,11 @@ std::string tiles(const Report& report) {
                         std::ceil((1 - *b.top1) * static_cast<double>(m.positions) - 1e-9) <
                             static_cast<double>(m.top1_disagreements);
   html += tile("same best token", fmt::format("{:.2f} %", 100 * m.top1_agreement),
-               b.top1 ? fmt::format("budget ≥ {:.2f} %", 100 * *b.top1) : std::string("no budget"),
+               b.top1 ? fmt::format("budget ≥ {:.4g} %", 100 * *b.top1) : std::string("no budget"),
                top1_off);
-  html += tile("relative error of logits", number(m.relative_l2), limit_text("≤", b.relative_l2),
+  html += tile("relative error", number(m.relative_l2), limit_text("≤", b.relative_l2),
                above(m.relative_l2, b.relative_l2));
-  html += tile("largest logit difference", number(m.max_abs), limit_text("≤", b.max_abs),
+  html += tile("largest difference", number(m.max_abs), limit_text("≤", b.max_abs),
                above(m.max_abs, b.max_abs));
   html += tile("perplexity",
                m.perplexity_a > 0 ? fmt::format("{:.4g}", m.perplexity_b) : std::string("none"),

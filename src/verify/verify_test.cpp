@@ -12,6 +12,7 @@
 #include "planner/planner.h"
 #include "tensor/npy.h"
 #include "verify/comparison.h"
+#include "verify/trace.h"
 
 namespace tenon::verify {
 namespace {
@@ -89,6 +90,19 @@ TEST_P(SoundModels, PassAgainstTheRecordingInFp32) {
     EXPECT_GE(report.values.size(), 2U);
     EXPECT_EQ(report.metrics.top1_disagreements, 0);
     EXPECT_LT(report.metrics.relative_l2, 1e-5);
+  }
+}
+
+TEST_P(SoundModels, NoValueDepartsInAnyPrecision) {
+  Subject a = subject(GetParam(), Target::reference_run());
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::int8}) {
+    Subject b = subject(GetParam(), Target::native(precision));
+    auto values = trace(a, b, recorded_prompts(GetParam())[0], 1 << 20);
+    const auto first = find_departure(b.engine(), values);
+    EXPECT_FALSE(first.has_value())
+        << precision_name(precision) << " " << values[*first].value << " "
+        << values[*first].relative << " explained " << values[*first].explained;
+    EXPECT_GE(values.size(), 8U);
   }
 }
 
