@@ -53,6 +53,15 @@ std::vector<float> Attributes::get_floats(std::string_view name,
   return value != nullptr ? *value : fallback;
 }
 
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\' || c == '\n') out += '\\';
+    out += c == '\n' ? 'n' : c;
+  }
+  return out + "\"";
+}
+
 std::string attribute_text(const Attribute& attribute) {
   return std::visit(
       [](const auto& value) -> std::string {
@@ -62,7 +71,7 @@ std::string attribute_text(const Attribute& attribute) {
         } else if constexpr (std::is_same_v<T, float>) {
           return fmt::format("{}f", value);
         } else if constexpr (std::is_same_v<T, std::string>) {
-          return fmt::format("\"{}\"", value);
+          return quoted(value);
         } else if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) {
           return fmt::format("[{}]", fmt::join(value, ", "));
         } else if constexpr (std::is_same_v<T, std::vector<float>>) {
@@ -72,8 +81,7 @@ std::string attribute_text(const Attribute& attribute) {
           return text + "]";
         } else {
           std::string text = "[";
-          for (const auto& item : value)
-            text += fmt::format("{}\"{}\"", text.size() > 1 ? ", " : "", item);
+          for (const auto& item : value) text += (text.size() > 1 ? ", " : "") + quoted(item);
           return text + "]";
         }
       },

@@ -43,6 +43,8 @@ class Attributes {
   std::map<std::string, Attribute, std::less<>> items_;
 };
 
+/// In quotes, with quotes, backslashes and line ends escaped by a backslash.
+std::string quoted(std::string_view text);
 /// `3`, `0.5f`, `"x"`, `[1, 2]`: the text form of dumps.
 std::string attribute_text(const Attribute& attribute);
 
