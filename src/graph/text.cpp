@@ -1,6 +1,8 @@
 #include "graph/text.h"
 
+#include <algorithm>
 #include <charconv>
+#include <limits>
 #include <sstream>
 
 #include "base/error.h"
@@ -11,27 +13,42 @@ namespace {
 
 constexpr std::int64_t kMaxWritten = 64;
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out + "\"";
-}
-
 std::string type_of(const Value& value) {
   return fmt::format("{}{}", dtype_name(value.dtype), to_string(value.shape));
 }
 
+// Integers in all their digits, floats in the fewest that give them back.
+std::string numbers_text(const Tensor& tensor) {
+  std::string text;
+  const auto append = [&](const auto& numbers) {
+    for (const auto number : numbers) text += fmt::format(" {}", number);
+  };
+  if (tensor.dtype() == DType::f64) {
+    append(tensor.as<double>());
+  } else if (is_float(tensor.dtype())) {
+    append(converted(tensor.view(), DType::f32).as<float>());
+  } else {
+    append(converted(tensor.view(), DType::i64).as<std::int64_t>());
+  }
+  return text;
+}
+
 std::string constant_text(const Value& value) {
   std::string text = fmt::format("constant {} {}", quoted(value.name), type_of(value));
-  if (element_count(value.constant->shape()) > kMaxWritten) return text + "\n";
-  const Tensor numbers = converted(value.constant->load().view(), DType::f64);
-  text += " =";
-  for (const double number : numbers.as<double>()) text += fmt::format(" {}", number);
+  if (element_count(value.constant->shape()) <= kMaxWritten)
+    text += " =" + numbers_text(value.constant->load());
   return text + "\n";
 }
+
+// Stands for the values of a large constant, which the text leaves out, without their memory.
+class ZeroSource final : public TensorSource {
+ public:
+  using TensorSource::TensorSource;
+  void read(std::int64_t begin, std::int64_t end, std::byte* out) const override {
+    const auto elements = static_cast<std::size_t>((end - begin) * row_count());
+    std::fill_n(out, elements * dtype_size(dtype()), std::byte{0});
+  }
+};
 
 // Cuts a line into words, quoted strings, [lists] and single signs.
 class Words {
@@ -55,8 +72,11 @@ class Words {
     expect('"');
     std::string text;
     while (at_ < line_.size() && line_[at_] != '"') {
-      if (line_[at_] == '\\') ++at_;
-      if (at_ < line_.size()) text += line_[at_++];
+      const bool escaped = line_[at_] == '\\';
+      if (escaped) ++at_;
+      if (at_ == line_.size()) break;
+      text += escaped && line_[at_] == 'n' ? '\n' : line_[at_];
+      ++at_;
     }
     if (at_ == line_.size()) bad_input("a string does not end");
     ++at_;
@@ -102,14 +122,11 @@ class Words {
 };
 
 double parse_number(const std::string& word) {
-  std::size_t used = 0;
-  try {
-    const double number = std::stod(word, &used);
-    if (used == word.size()) return number;
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  bad_input("'{}' is not a number", word);
+  double number = 0;
+  const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), number);
+  if (code != std::errc() || end != word.data() + word.size())
+    bad_input("'{}' is not a number", word);
+  return number;
 }
 
 std::int64_t parse_int(const std::string& word) {
@@ -118,6 +135,50 @@ std::int64_t parse_int(const std::string& word) {
   if (code != std::errc() || end != word.data() + word.size())
     bad_input("'{}' is not an integer", word);
   return number;
+}
+
+// What an integer type can hold.
+std::pair<std::int64_t, std::int64_t> range_of(DType type) {
+  if (type == DType::boolean) return {0, 1};
+  if (type == DType::u8) return {0, 255};
+  if (type == DType::i64)
+    return {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()};
+  const std::int64_t half = std::int64_t{1} << (8 * dtype_size(type) - 1);
+  return {-half, half - 1};
+}
+
+// The words that are left, as a tensor of the type.
+Tensor parse_numbers(Words& words, DType type, const Shape& shape) {
+  std::vector<std::string> parts;
+  while (!words.done()) {
+    parts.push_back(words.word());
+    if (parts.back().empty()) bad_input("'{}' is not a number", words.peek());
+  }
+  if (static_cast<std::int64_t>(parts.size()) != element_count(shape))
+    bad_input("{} numbers, the shape {} needs {}", parts.size(), to_string(shape),
+              element_count(shape));
+  if (is_float(type)) {
+    Tensor values(DType::f64, shape);
+    std::transform(parts.begin(), parts.end(), values.as<double>().begin(), parse_number);
+    return converted(values.view(), type);
+  }
+  const auto [least, most] = range_of(type);
+  Tensor values(DType::i64, shape);
+  auto numbers = values.as<std::int64_t>();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    numbers[i] = parse_int(parts[i]);
+    if (numbers[i] < least || numbers[i] > most)
+      bad_input("{} does not fit into {}", numbers[i], dtype_name(type));
+  }
+  return converted(values.view(), type);
+}
+
+DType parse_type(const std::string& word) {
+  try {
+    return parse_dtype(word);
+  } catch (const Error& error) {
+    bad_input("{}", error.message());
+  }
 }
 
 Attribute parse_scalar(Words& words) {
@@ -167,41 +228,53 @@ class Reader {
     Words words(line);
     if (words.done() || words.peek() == '#') return;
     const std::string kind = words.word();
-    if (kind == "input") return read_input(words);
-    if (kind == "constant") return read_constant(words);
-    if (kind == "node") return read_node(words);
-    if (kind == "output") return graph_.mark_output(value(words.string()), last_);
-    bad_input("'{}' is not input, constant, node or output", kind);
+    if (kind == "input") {
+      read_input(words);
+    } else if (kind == "constant") {
+      read_constant(words);
+    } else if (kind == "node") {
+      read_node(words);
+    } else if (kind == "output") {
+      const std::string name = words.string();
+      graph_.mark_output(value(name), name);
+    } else {
+      bad_input("'{}' is not input, constant, node or output", kind);
+    }
+    if (!words.done()) bad_input("more than the line's end is left at '{}'", words.peek());
   }
-  ValueId value(const std::string& name) {
-    last_ = name;
+  ValueId value(const std::string& name) const {
     const auto found = graph_.find_value(name);
     if (!found) bad_input("value \"{}\" is not defined", name);
     return *found;
   }
+  // The graph would make the name unique, and later lines would mean the other value.
+  const std::string& fresh(const std::string& name) const {
+    if (graph_.find_value(name)) bad_input("value \"{}\" is defined already", name);
+    return name;
+  }
   void read_input(Words& words) {
     const std::string name = words.string();
-    const DType type = parse_dtype(words.word());
-    graph_.add_input(name, type, words.shape());
+    const DType type = parse_type(words.word());
+    DimShape shape = words.shape();
+    graph_.add_input(fresh(name), type, std::move(shape));
   }
   void read_constant(Words& words) {
     const std::string name = words.string();
-    const DType type = parse_dtype(words.word());
+    const DType type = parse_type(words.word());
     const auto shape = constant_shape(words.shape());
     if (!shape) bad_input("a constant's shape must be numbers");
-    Tensor values(DType::f64, *shape);
-    auto numbers = values.as<double>();
-    std::fill(numbers.begin(), numbers.end(), 0.0);
+    element_count(*shape);
     if (words.take('=')) {
-      for (double& number : numbers) number = parse_number(words.word());
+      graph_.add_constant(fresh(name), parse_numbers(words, type, *shape));
+    } else {
+      graph_.add_constant(fresh(name), std::make_shared<ZeroSource>(type, *shape));
     }
-    graph_.add_constant(name, converted(values.view(), type));
   }
   void read_node(Words& words) {
     Node node;
     node.name = words.string();
-    if (words.peek() == 'i') {
-      words.word();
+    if (words.peek() != '=') {
+      if (words.word() != "in") bad_input("'in' or '=' was expected after the node's name");
       node.module = words.string();
     }
     words.expect('=');
@@ -219,7 +292,9 @@ class Reader {
     if (words.word() != "->") bad_input("'->' was expected before the outputs");
     std::vector<std::string> outputs;
     while (!words.done()) {
-      outputs.push_back(words.take('-') ? "" : words.string());
+      outputs.push_back(words.take('-') ? "" : fresh(words.string()));
+      if (std::count(outputs.begin(), outputs.end(), outputs.back()) > 1 && !outputs.back().empty())
+        bad_input("value \"{}\" is written twice", outputs.back());
       // The type that follows is what inference says; it stands there for people.
       if (!words.done() && words.peek() != ',') {
         words.word();
@@ -231,7 +306,6 @@ class Reader {
   }
 
   Graph graph_;
-  std::string last_;
 };
 
 }  // namespace
@@ -244,6 +318,12 @@ std::string to_text(const Graph& graph) {
   }
   const std::vector<NodeId> order = graph.order();
   std::vector<bool> written(graph.value_count(), false);
+  const auto write_constant = [&](ValueId id) {
+    const Value& value = graph.value(id);
+    if (!value.constant || written[static_cast<std::size_t>(id)]) return;
+    text += constant_text(value);
+    written[static_cast<std::size_t>(id)] = true;
+  };
   for (const NodeId id : order) {
     const Node& node = graph.node(id);
     std::string line = fmt::format("node {}", quoted(node.name));
@@ -255,12 +335,8 @@ std::string to_text(const Graph& graph) {
         line += "-";
         continue;
       }
-      const Value& value = graph.value(node.inputs[i]);
-      line += quoted(value.name);
-      if (value.constant && !written[static_cast<std::size_t>(node.inputs[i])]) {
-        text += constant_text(value);
-        written[static_cast<std::size_t>(node.inputs[i])] = true;
-      }
+      line += quoted(graph.value(node.inputs[i]).name);
+      write_constant(node.inputs[i]);
     }
     line += ")";
     for (const auto& [name, value] : node.attributes)
@@ -275,6 +351,7 @@ std::string to_text(const Graph& graph) {
     }
     text += line + "\n";
   }
+  for (const ValueId output : graph.outputs()) write_constant(output);
   for (const ValueId output : graph.outputs())
     text += fmt::format("output {}\n", quoted(graph.value(output).name));
   return text;
