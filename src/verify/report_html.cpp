@@ -34,7 +34,8 @@ padding:18px 20px;margin:14px 0}
 .verdict.bad{background:var(--badbg);border-color:var(--bad)}
 .good h1{color:var(--good)}
 .bad h1{color:var(--bad)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:10px;margin:14px 0}
+.tiles{display:grid;gap:10px;margin:14px 0;
+grid-template-columns:repeat(auto-fit,minmax(min(240px,45%),1fr))}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:12px 14px}
 .tile b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums}
 .tile.off{border-color:var(--bad)}
