@@ -63,7 +63,10 @@ inline constexpr std::int64_t kPeakSteps = 200'000;
 __attribute__((target("avx512f"))) inline float spin_fp32() {
   __m512 sums[12];
 #pragma GCC unroll 12
-  for (auto& sum : sums) sum = _mm512_setzero_ps();
+  for (auto& sum : sums) {
+    sum = _mm512_setzero_ps();
+    asm volatile("" : "+v"(sum));  // chains that look alike would become one
+  }
   __m512 a = _mm512_set1_ps(1e-3F);
   for (std::int64_t i = 0; i < kPeakSteps; ++i) {
     asm volatile("" : "+v"(a));
@@ -77,7 +80,10 @@ __attribute__((target("avx512f"))) inline float spin_fp32() {
 __attribute__((target("avx512f,avx512bf16"))) inline float spin_bf16() {
   __m512 sums[12];
 #pragma GCC unroll 12
-  for (auto& sum : sums) sum = _mm512_setzero_ps();
+  for (auto& sum : sums) {
+    sum = _mm512_setzero_ps();
+    asm volatile("" : "+v"(sum));  // chains that look alike would become one
+  }
   __m512i a = _mm512_set1_epi32(0x3a003a00);
   for (std::int64_t i = 0; i < kPeakSteps; ++i) {
     asm volatile("" : "+v"(a));
@@ -93,7 +99,10 @@ __attribute__((target("avx512f,avx512bf16"))) inline float spin_bf16() {
 __attribute__((target("avx512f,avx512vnni"))) inline float spin_int8() {
   __m512i sums[12];
 #pragma GCC unroll 12
-  for (auto& sum : sums) sum = _mm512_setzero_si512();
+  for (auto& sum : sums) {
+    sum = _mm512_setzero_si512();
+    asm volatile("" : "+v"(sum));
+  }
   __m512i a = _mm512_set1_epi32(0x01010101);
   for (std::int64_t i = 0; i < kPeakSteps; ++i) {
     asm volatile("" : "+v"(a));
