@@ -1,5 +1,6 @@
 #include "tensor/source.h"
 
+#include <cstring>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -61,6 +62,15 @@ TEST(Tensor, ElementCountRefusesOverflow) {
   EXPECT_EQ(element_count(Shape{3, 0}), 0);
   EXPECT_THROW(element_count(Shape{1LL << 32, 1LL << 32}), Error);
   EXPECT_THROW(element_count(Shape{-1}), Error);
+}
+
+TEST(Tensor, AnyByteButZeroIsTrue) {
+  Tensor tensor(DType::boolean, {4});
+  const unsigned char bytes[] = {0, 1, 2, 255};
+  std::memcpy(tensor.data(), bytes, sizeof bytes);
+  const Tensor numbers = converted(tensor.view(), DType::f32);
+  EXPECT_EQ(std::vector<float>(numbers.as<float>().begin(), numbers.as<float>().end()),
+            (std::vector<float>{0, 1, 1, 1}));
 }
 
 }  // namespace

@@ -111,9 +111,14 @@ void convert(DType from_type, const std::byte* from, DType to_type, std::byte* t
     visit_type(to_type, [&](auto to_tag) {
       using From = decltype(from_tag);
       using To = decltype(to_tag);
-      const auto* source = reinterpret_cast<const From*>(from);
       auto* target = reinterpret_cast<To*>(to);
-      for (std::size_t i = 0; i < count; ++i) target[i] = convert_one<To>(source[i]);
+      if constexpr (std::is_same_v<From, bool>) {  // a byte of a file above 1 is no C++ bool
+        for (std::size_t i = 0; i < count; ++i)
+          target[i] = convert_one<To>(from[i] != std::byte{0});
+      } else {
+        const auto* source = reinterpret_cast<const From*>(from);
+        for (std::size_t i = 0; i < count; ++i) target[i] = convert_one<To>(source[i]);
+      }
     });
   });
 }
