@@ -24,6 +24,11 @@ if(TENON_SANITIZE)
   add_link_options(-fsanitize=${TENON_SANITIZE})
 endif()
 
+if(TENON_FUZZ)
+  # The libraries report their coverage too; only the fuzz programs link the driver.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 add_library(tenon_warnings INTERFACE)
 target_compile_options(tenon_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Werror)
