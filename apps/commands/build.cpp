@@ -47,6 +47,20 @@ void print_bill(const planner::CompileReport& report, const engine::Engine& engi
     fmt::print(stderr, "  kernel {:<32} {:>5} steps\n", kernel, count);
 }
 
+void print_evidence(const Json& evidence) {
+  if (!evidence.is_object()) {
+    fmt::print(stderr, "  not compared with its source (--no-verify)\n");
+    return;
+  }
+  const Json& metrics = evidence.at("metrics");
+  fmt::print(
+      stderr,
+      "  beside the reference run of its source, {} positions: mean KL {:.2e}, relative error "
+      "of logits {:.2e}, same likeliest token at {:.2f} %\n",
+      metrics.at("positions").get<std::int64_t>(), metrics.at("mean_kl").get<double>(),
+      metrics.at("relative_l2").get<double>(), 100 * metrics.at("top1_agreement").get<double>());
+}
+
 void build(const Options& options, const Common& common) {
   if (options.target != "cpu")
     fail(ErrorCode::usage, "target '{}' is not there; cpu is", options.target);
@@ -96,6 +110,7 @@ void build(const Options& options, const Common& common) {
   }
   fmt::print(stderr, "{}: {} for {}, {}\n", options.output, options.precision, engine->isa,
              format_bytes(std::filesystem::file_size(options.output)));
+  print_evidence(contents.evidence);
   print_bill(report, *engine);
 }
 

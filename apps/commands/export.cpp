@@ -21,6 +21,7 @@ struct Options {
 
 void export_model(const Options& options, const Common& common) {
   const DType dtype = parse_dtype(options.dtype);
+  const std::uint64_t max_ram = parse_bytes(options.max_ram);
   if (detect_source(options.source) != SourceKind::checkpoint) {
     fail(ErrorCode::usage, "{}: only a checkpoint can be exported, this is {}", options.source,
          source_kind_name(detect_source(options.source)));
@@ -30,7 +31,7 @@ void export_model(const Options& options, const Common& common) {
   std::filesystem::create_directories(folder);
   onnx::WriteOptions write;
   write.opset = options.opset;
-  write.max_ram = parse_bytes(options.max_ram);
+  write.max_ram = max_ram;
   write.producer_version = "0.1.0";
   std::optional<Progress> progress;
   std::uint64_t seen = 0;

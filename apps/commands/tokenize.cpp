@@ -1,5 +1,6 @@
 // tenon tokenize: lines in, one JSON line out each.
 #include <iostream>
+#include <limits>
 
 #include "base/error.h"
 #include "commands/commands.h"
@@ -22,6 +23,18 @@ bundle::Files files_of(const std::filesystem::path& path) {
   return is_bundle ? bundle::open(path, bundle::Weights::mapped).contents.files : side_files(path);
 }
 
+std::vector<std::int32_t> ids_of(const std::string& line) {
+  const Json array = parse_json(line, "standard input");
+  if (!array.is_array()) bad_input("standard input: '{}' is not a JSON array of ids", line);
+  std::vector<std::int32_t> ids;
+  for (const Json& id : array) {
+    if (!id.is_number_integer() || id < 0 || id > std::numeric_limits<std::int32_t>::max())
+      bad_input("standard input: {} is not a token id", id.dump());
+    ids.push_back(id.get<std::int32_t>());
+  }
+  return ids;
+}
+
 void tokenize(const Options& options) {
   const auto tokenizer =
       with_context(options.source, [&] { return text::load_tokenizer(files_of(options.source)); });
@@ -30,10 +43,7 @@ void tokenize(const Options& options) {
   std::string line;
   while (std::getline(std::cin, line)) {
     if (options.decode) {
-      const Json ids = parse_json(line, "standard input");
-      if (!ids.is_array()) bad_input("standard input: '{}' is not a JSON array of ids", line);
-      const auto numbers = ids.get<std::vector<std::int32_t>>();
-      print_json({{"text", tokenizer->decode(numbers, options.no_special)}});
+      print_json({{"text", tokenizer->decode(ids_of(line), options.no_special)}});
     } else {
       print_json({{"ids", tokenizer->encode(line, encoding)}});
     }
