@@ -104,11 +104,16 @@ NodeId Graph::add_node(Node node, std::span<const std::string> output_names) {
       {output_names.size(), node.outputs.size(), static_cast<std::size_t>(node.op->min_outputs)});
   node.outputs.assign(count, kNoValue);
   for (std::size_t i = 0; i < count; ++i) {
-    if (i < output_names.size() && output_names[i].empty()) continue;
+    const bool named = i < output_names.size() && !output_names[i].empty();
+    // Kernels write the outputs that an op must have, and all parts of a split, whether anything
+    // reads them or not.
+    const bool required =
+        i < static_cast<std::size_t>(node.op->min_outputs) || node.op->max_outputs == kAnyNumber;
+    if (!named && !required && i < output_names.size()) continue;
     Value value;
-    value.name = i < output_names.size() ? output_names[i]
-                 : count == 1            ? node.name + "_output"
-                                         : fmt::format("{}_output_{}", node.name, i);
+    value.name = named        ? output_names[i]
+                 : count == 1 ? node.name + "_output"
+                              : fmt::format("{}_output_{}", node.name, i);
     value.producer = id;
     node.outputs[i] = add_value(std::move(value));
   }

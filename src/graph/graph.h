@@ -66,8 +66,8 @@ class Graph {
   ValueId add_constant(std::string_view name, SourcePtr source);
   ValueId add_constant(std::string_view name, Tensor tensor);
   /// Infers the outputs. `output_names` may be shorter than the outputs; the rest are derived from
-  /// the node's name. Error(bad_input) carries the node's name, the op and the shapes, and leaves
-  /// the graph without the node.
+  /// the node's name. An empty name leaves an optional output out. Error(bad_input) carries the
+  /// node's name, the op and the shapes, and leaves the graph without the node.
   NodeId add_node(Node node, std::span<const std::string> output_names = {});
   /// The common case of one output.
   ValueId add(std::string_view op, std::string_view name, std::vector<ValueId> inputs,

@@ -88,19 +88,21 @@ TEST(GraphText, KeepsAbsentInputsAndOutputs) {
   const ValueId x = graph.add_input("x", DType::f32, {Dim(4)});
   const ValueId most = graph.add_constant("most", Tensor::from_floats({}, {{1}}));
   const ValueId clipped = graph.add("Clip", "clip", {x, kNoValue, most});
-  const ValueId k = graph.add_constant("k", Tensor::from_ints({1}, {{2}}));
-  Node top;
-  top.name = "top";
-  top.op = &find_op("TopK");
-  top.inputs = {clipped, k};
-  const std::vector<std::string> names = {"", "places"};
-  const NodeId id = graph.add_node(std::move(top), names);
-  graph.mark_output(graph.node(id).outputs[1], "places");
+  const ValueId w = graph.add_constant("w", Tensor::from_floats({4}, std::vector<float>(4, 1)));
+  Node norm;
+  norm.name = "norm";
+  norm.op = &find_op("LayerNormalization");
+  norm.inputs = {clipped, w, kNoValue};
+  const std::vector<std::string> names = {"", "", "deviation"};
+  const NodeId id = graph.add_node(std::move(norm), names);
+  graph.mark_output(graph.node(id).outputs[2], "deviation");
   EXPECT_THAT(to_text(graph), HasSubstr("= Clip(\"x\", -, \"most\") ->"));
-  EXPECT_THAT(to_text(graph), HasSubstr("-> -, \"places\" int64[2]"));
+  // The first output is one that the op must have.
+  EXPECT_THAT(to_text(graph), HasSubstr("-> \"norm_output_0\" fp32[4], -, \"deviation\" fp32[1]"));
   const Graph read = expect_same_after_reading(graph);
   EXPECT_EQ(read.node(read.order()[0]).inputs[1], kNoValue);
-  EXPECT_EQ(read.node(read.order()[1]).outputs[0], kNoValue);
+  EXPECT_NE(read.node(read.order()[1]).outputs[0], kNoValue);
+  EXPECT_EQ(read.node(read.order()[1]).outputs[1], kNoValue);
 }
 
 TEST(GraphText, KeepsSymbolicShapes) {
