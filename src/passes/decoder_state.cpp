@@ -180,7 +180,15 @@ bool masks_are_causal(const Graph& graph, const PassContext& context,
     if (std::find(masks.begin(), masks.end(), mask) == masks.end()) masks.push_back(mask);
   }
   const Probe probe(graph);
-  const std::vector<Tensor> values = context.evaluate(graph, masks, probe.feeds());
+  std::vector<Tensor> values;
+  try {
+    values = context.evaluate(graph, masks, probe.feeds());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::bad_input) throw;
+    log::warn("the mask cannot be computed for a batch of {} with {} tokens in the cache: {}",
+              Probe::kBatch, Probe::kPast, error.what());
+    return false;
+  }
   for (std::size_t i = 0; i < masks.size(); ++i) {
     if (const auto fault = mask_fault(values[i])) {
       log::warn(

@@ -20,7 +20,9 @@ class Evaluation {
  public:
   Evaluation(const Graph& graph, const std::map<ValueId, Tensor>& feeds)
       : graph_(graph), feeds_(feeds) {
-    for (const auto& [id, tensor] : feeds) bind(graph.value(id).shape, tensor.shape());
+    for (const auto& [id, tensor] : feeds) bind(graph.value(id), tensor);
+    for (const auto& [id, tensor] : feeds) check(graph.value(id), tensor);
+    for (const auto& constraint : graph.constraints) check(constraint);
   }
 
   void run(const Node& node) {
@@ -67,12 +69,38 @@ class Evaluation {
   }
 
  private:
-  void bind(const DimShape& dims, const Shape& shape) {
+  void bind(const graph::Value& value, const Tensor& tensor) {
+    const DimShape& dims = value.shape;
+    const Shape& shape = tensor.shape();
+    if (shape.size() != dims.size() || tensor.dtype() != value.dtype) {
+      bad_input("value {} is {} {}, expected {} {}", value.name, dtype_name(tensor.dtype()),
+                to_string(shape), dtype_name(value.dtype), to_string(dims));
+    }
     for (std::size_t i = 0; i < dims.size(); ++i) {
       const auto names = dims[i].symbols();
       if (names.size() == 1 && dims[i] == Dim::symbol(names[0]))
         sizes_.emplace(names[0], shape.at(i));
     }
+  }
+
+  // Kernels trust the sizes: what inference had to assume must hold before one runs.
+  void check(const graph::Value& value, const Tensor& tensor) const {
+    const Shape expected = tenon::evaluate(value.shape, sizes_);
+    if (expected == tensor.shape()) return;
+    bad_input("value {} is {}, expected {} = {}", value.name, to_string(tensor.shape()),
+              to_string(value.shape), to_string(expected));
+  }
+  void check(const graph::Constraint& constraint) const {
+    for (const Dim* dim : {&constraint.a, &constraint.b}) {
+      for (const std::string& name : dim->symbols()) {
+        if (!sizes_.contains(name)) return;  // belongs to a part that is not computed
+      }
+    }
+    const std::int64_t a = constraint.a.evaluate(sizes_);
+    const std::int64_t b = constraint.b.evaluate(sizes_);
+    if (a == b) return;
+    bad_input("{}: {} is {} and {} is {}, they must be equal", constraint.where,
+              constraint.a.to_string(), a, constraint.b.to_string(), b);
   }
 
   const Graph& graph_;
