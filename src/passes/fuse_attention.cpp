@@ -85,9 +85,8 @@ std::optional<Scores> match_product(const Graph& graph, ValueId value) {
   return scores;
 }
 
-// Adds, scales and casts in any order between the product and the softmax.
-std::optional<Scores> match_scores(const Graph& graph, ValueId value) {
-  ValueId mask = kNoValue;
+// Scales, casts and at most one sum with a mask between the product and the softmax.
+std::optional<Scores> match_scores(const Graph& graph, ValueId value, ValueId mask = kNoValue) {
   double scale = 1;
   for (int depth = 0; depth < 6; ++depth) {
     value = through_casts(graph, value);
@@ -105,9 +104,8 @@ std::optional<Scores> match_scores(const Graph& graph, ValueId value) {
     // A scale outside of the sum would scale the mask too: another formula.
     if (sum == nullptr || mask != kNoValue || scale != 1) return std::nullopt;
     // The scores are the side that leads to a product; the other is the mask.
-    const bool left = match_scores(graph, sum->inputs[0]).has_value();
-    mask = sum->inputs[left ? 1 : 0];
-    value = sum->inputs[left ? 0 : 1];
+    auto scores = match_scores(graph, sum->inputs[0], sum->inputs[1]);
+    return scores ? scores : match_scores(graph, sum->inputs[1], sum->inputs[0]);
   }
   return std::nullopt;
 }
@@ -144,9 +142,8 @@ bool take_standard(Graph& graph, const Node& node) {
   std::vector<ValueId> inputs = node.inputs;
   for (const std::size_t repeated : {std::size_t{1}, std::size_t{2}})
     inputs[repeated] = unrepeated(graph, inputs[repeated]);
-  graph.replace_value(node.outputs[0], graph.add("tenon.Attention", node.name, std::move(inputs),
-                                                 {{"scale", scale}}, node.module));
-  return true;
+  return replace_with(graph, node.outputs[0], "tenon.Attention", node.name, std::move(inputs),
+                      {{"scale", scale}}, node.module);
 }
 
 }  // namespace
@@ -164,13 +161,14 @@ int fuse_attention(Graph& graph, const PassContext&) {
     const ValueId key = unrepeated(graph, scores->key);
     const ValueId value = unrepeated(graph, node.inputs[1]);
     // Keys and values must be repeated alike.
-    if (graph.value(key).shape[1] != graph.value(value).shape[1]) continue;
+    if (graph.value(key).shape.size() != 4 || graph.value(value).shape.size() != 4 ||
+        graph.value(key).shape[1] != graph.value(value).shape[1])
+      continue;
     std::vector<ValueId> inputs = {scores->query, key, value};
     if (scores->mask != kNoValue) inputs.push_back(scores->mask);
-    graph.replace_value(node.outputs[0],
-                        graph.add("tenon.Attention", node.name, std::move(inputs),
-                                  {{"scale", static_cast<float>(scores->scale)}}, node.module));
-    ++fused;
+    if (replace_with(graph, node.outputs[0], "tenon.Attention", node.name, std::move(inputs),
+                     {{"scale", static_cast<float>(scores->scale)}}, node.module))
+      ++fused;
   }
   return fused;
 }

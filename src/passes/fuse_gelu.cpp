@@ -90,7 +90,7 @@ int fuse_gelu(Graph& graph, const PassContext&) {
     double constant = 1;
     std::vector<ValueId> factors;
     collect_factors(graph, node.outputs[0], 3, constant, factors);
-    if (factors.size() != 2 || !close(constant, 0.5)) continue;
+    if (factors.size() != 2 || std::abs(constant - 0.5) > 1e-6) continue;
     for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
       const ValueId x = factors[1 - side];
       const Node* error = one_plus(graph, factors[side], "Erf");
@@ -101,8 +101,8 @@ int fuse_gelu(Graph& graph, const PassContext&) {
       } else if (error == nullptr || !is_exact_argument(graph, error->inputs[0], x)) {
         continue;
       }
-      graph.replace_value(node.outputs[0],
-                          graph.add("Gelu", node.name, {x}, attributes, node.module));
+      if (!replace_with(graph, node.outputs[0], "Gelu", node.name, {x}, attributes, node.module))
+        continue;
       ++fused;
       break;
     }

@@ -63,13 +63,15 @@ int fuse_layer_norm(Graph& graph, const PassContext&) {
           graph.value(outer->other).shape != graph.value(weight).shape) {
         continue;
       }
-      graph.replace_value(
-          node.outputs[0],
-          graph.add("LayerNormalization", node.name, {found->x, weight, outer->other},
-                    {{"axis", std::int64_t{-1}}, {"epsilon", static_cast<float>(found->epsilon)}},
-                    node.module));
-      ++fused;
-      break;
+      if (graph.value(weight).shape[0] == graph.value(found->x).shape.back() &&
+          replace_with(
+              graph, node.outputs[0], "LayerNormalization", node.name,
+              {found->x, weight, outer->other},
+              {{"axis", std::int64_t{-1}}, {"epsilon", static_cast<float>(found->epsilon)}},
+              node.module)) {
+        ++fused;
+        break;
+      }
     }
   }
   return fused;

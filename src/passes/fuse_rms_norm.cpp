@@ -93,13 +93,13 @@ int fuse_rms_norm(Graph& graph, const PassContext&) {
           graph.value(x).dtype != graph.value(node.outputs[0]).dtype) {
         continue;
       }
-      graph.replace_value(
-          node.outputs[0],
-          graph.add("RMSNormalization", node.name, {x, weight},
-                    {{"axis", std::int64_t{-1}}, {"epsilon", static_cast<float>(found->epsilon)}},
-                    node.module));
-      ++fused;
-      break;
+      if (replace_with(
+              graph, node.outputs[0], "RMSNormalization", node.name, {x, weight},
+              {{"axis", std::int64_t{-1}}, {"epsilon", static_cast<float>(found->epsilon)}},
+              node.module)) {
+        ++fused;
+        break;
+      }
     }
   }
   return fused;

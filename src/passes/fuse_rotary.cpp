@@ -60,6 +60,10 @@ bool halves_are_equal(const Graph& graph, ValueId value, std::int64_t axis, int 
   // These keep the last axis where its size stays.
   const bool keeps_last_axis =
       op == "Unsqueeze" || op == "Squeeze" || op == "Slice" || op == "Gather";
+  // A Gather along the last axis puts its elements in another order.
+  if (op == "Gather" && axis_of(graph, node, 0, node.inputs[0]) + 1 ==
+                            static_cast<std::int64_t>(graph.value(node.inputs[0]).shape.size()))
+    return false;
   if (!keeps_last_axis || axis + 1 != rank ||
       last_dim(graph, value) != last_dim(graph, node.inputs[0]))
     return false;
@@ -160,11 +164,10 @@ int fuse_rotary(Graph& graph, const PassContext&) {
     const auto partial = match_partial(graph, readers, node.outputs[0], match->x);
     const ValueId input = partial ? partial->head : match->x;
     const ValueId output = partial ? partial->whole : node.outputs[0];
-    graph.replace_value(
-        output, graph.add("RotaryEmbedding", node.name, {input, cos, sin},
-                          {{"interleaved", std::int64_t{0}}, {"rotary_embedding_dim", width}},
-                          node.module));
-    ++fused;
+    if (replace_with(graph, output, "RotaryEmbedding", node.name, {input, cos, sin},
+                     {{"interleaved", std::int64_t{0}}, {"rotary_embedding_dim", width}},
+                     node.module))
+      ++fused;
   }
   return fused;
 }

@@ -28,7 +28,11 @@ std::optional<Projection> match_projection(const Graph& graph, const Readers& re
   if (product == nullptr || !graph.is_constant(product->inputs[1])) return std::nullopt;
   found.x = product->inputs[0];
   found.weight = graph.value(product->inputs[1]).constant;
-  return found.weight->shape().size() == 2 ? std::optional(found) : std::nullopt;
+  if (found.weight->shape().size() != 2) return std::nullopt;
+  // One number for all columns cannot be joined with another's.
+  if (found.bias != nullptr && found.bias->shape()[0] != found.weight->shape()[1])
+    return std::nullopt;
+  return found;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "tensor/tensor.h"
 
 namespace tenon::passes {
@@ -51,15 +52,21 @@ std::optional<Operands> operand_of(const Graph& graph, const Node& node, std::st
 }
 
 std::optional<Scaled> scaled(const Graph& graph, ValueId value) {
+  // A scalar of more dimensions than x would add some; that of integers is not a factor.
+  const auto keeps_shape = [&](ValueId x) {
+    return graph.value(x).shape == graph.value(value).shape && is_float(graph.value(x).dtype);
+  };
   if (const Node* product = graph.producer_of(value, "Mul")) {
     for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
-      if (const auto factor = scalar(graph, product->inputs[side]))
+      const auto factor = scalar(graph, product->inputs[side]);
+      if (factor && keeps_shape(product->inputs[1 - side]))
         return Scaled{product->inputs[1 - side], *factor};
     }
   }
   if (const Node* quotient = graph.producer_of(value, "Div")) {
     const auto divisor = scalar(graph, quotient->inputs[1]);
-    if (divisor && *divisor != 0) return Scaled{quotient->inputs[0], 1 / *divisor};
+    if (divisor && *divisor != 0 && keeps_shape(quotient->inputs[0]))
+      return Scaled{quotient->inputs[0], 1 / *divisor};
   }
   return std::nullopt;
 }
@@ -116,6 +123,25 @@ std::optional<SliceRange> part_of(const Graph& graph, ValueId value) {
     begin += *length;
   }
   return std::nullopt;
+}
+
+bool replace_with(Graph& graph, ValueId old, std::string_view op, std::string_view name,
+                  std::vector<ValueId> inputs, Attributes attributes, std::string_view module) {
+  const std::size_t constraints = graph.constraints.size();
+  ValueId made = kNoValue;
+  try {
+    made = graph.add(op, name, std::move(inputs), std::move(attributes), module);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::bad_input) throw;
+  }
+  if (made != kNoValue && graph.value(made).dtype == graph.value(old).dtype &&
+      graph.value(made).shape == graph.value(old).shape) {
+    graph.replace_value(old, made);
+    return true;
+  }
+  if (made != kNoValue) graph.remove_node(graph.value(made).producer);
+  graph.constraints.resize(constraints);
+  return false;
 }
 
 }  // namespace tenon::passes

@@ -19,10 +19,17 @@ using graph::ValueId;
 class Readers {
  public:
   explicit Readers(const Graph& graph);
-  /// How often the value is read, graph outputs included.
-  int count(ValueId value) const { return counts_.at(static_cast<std::size_t>(value)); }
+  /// How often the value is read, graph outputs included; kUnknown for a value made since.
+  int count(ValueId value) const {
+    const auto at = static_cast<std::size_t>(value);
+    return at < counts_.size() ? counts_[at] : kUnknown;
+  }
+  static constexpr int kUnknown = 1 << 30;
+  /// None for a value made since.
   const std::vector<NodeId>& of(ValueId value) const {
-    return nodes_.at(static_cast<std::size_t>(value));
+    static const std::vector<NodeId> none;
+    const auto at = static_cast<std::size_t>(value);
+    return at < nodes_.size() ? nodes_[at] : none;
   }
 
  private:
@@ -44,7 +51,7 @@ struct Operands {
   ValueId other;
 };
 std::optional<Operands> operand_of(const Graph& graph, const Node& node, std::string_view op);
-/// x and c of x * c, c * x or x / c (as 1/c) with c a scalar constant.
+/// x and c of x * c, c * x or x / c (as 1/c) with c a scalar constant, in the shape of x.
 struct Scaled {
   ValueId x;
   double factor;
@@ -65,5 +72,11 @@ struct SliceRange {
 std::optional<SliceRange> slice_range(const Graph& graph, ValueId value);
 /// The same for an output of Split along an axis whose parts are constant: a Split is many slices.
 std::optional<SliceRange> part_of(const Graph& graph, ValueId value);
+
+/// A new node of `op` takes the place of `old`, name and readers. False, with the graph as it was,
+/// when the op does not take these inputs or gives another type or shape: then what was matched is
+/// not what the op computes.
+bool replace_with(Graph& graph, ValueId old, std::string_view op, std::string_view name,
+                  std::vector<ValueId> inputs, Attributes attributes, std::string_view module);
 
 }  // namespace tenon::passes

@@ -28,7 +28,11 @@ std::optional<Projection> match_projection(const Graph& graph, const Readers& re
       return std::nullopt;
   }
   if (product == nullptr || !graph.is_constant(product->inputs[1])) return std::nullopt;
-  if (graph.value(product->inputs[1]).shape.size() != 2) return std::nullopt;
+  const DimShape& weight = graph.value(product->inputs[1]).shape;
+  // A bias of one number for all columns cannot be joined with another's.
+  if (weight.size() != 2 ||
+      (found.bias != kNoValue && graph.value(found.bias).shape[0] != weight[1]))
+    return std::nullopt;
   found.x = product->inputs[0];
   found.weight = product->inputs[1];
   return found;
