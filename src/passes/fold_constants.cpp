@@ -15,6 +15,7 @@ constexpr std::int64_t kMaxFolded = std::int64_t{1} << 20;
 
 // A rearrangement of one constant, to be done when it is read.
 SourcePtr rearranged(const Graph& graph, const Node& node) {
+  if (node.outputs[0] == kNoValue) return nullptr;
   const SourcePtr& base = graph.value(node.inputs[0]).constant;
   const graph::Value& output = graph.value(node.outputs[0]);
   const auto shape = constant_shape(output.shape);
@@ -64,7 +65,8 @@ int fold_constants(Graph& graph, const PassContext& context) {
   int folded = 0;
   for (const NodeId id : graph.order()) {
     const Node node = graph.node(id);
-    if (node.outputs.size() == 1 && fold_content(graph, node.outputs[0])) {
+    if (node.outputs.size() == 1 && node.outputs[0] != kNoValue &&
+        fold_content(graph, node.outputs[0])) {
       ++folded;
       continue;
     }

@@ -52,6 +52,7 @@ std::vector<PassReport> optimize(Graph& graph, const PassContext& context,
     std::filesystem::create_directories(dump);
     write_file(dump / fmt::format("{:02}-{}.txt", index, name), graph::to_text(graph));
   };
+  graph.tidy();
   write(0, "source");
   for (const Pass& pass : kPasses) {
     PassReport report;

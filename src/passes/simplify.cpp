@@ -20,11 +20,18 @@ bool is_identity_order(const std::vector<std::int64_t>& perm) {
   return true;
 }
 
+// The axes of a Transpose; without the attribute they are reversed.
+std::vector<std::int64_t> order_of(const Node& transpose, std::size_t rank) {
+  std::vector<std::int64_t> reversed(rank);
+  std::iota(reversed.rbegin(), reversed.rend(), std::int64_t{0});
+  return transpose.attributes.get_ints("perm", reversed);
+}
+
 // The value that may stand for the node's output, or kNoValue.
 ValueId equivalent(Graph& graph, const Node& node) {
   const std::string_view op = node.op->name;
   const ValueId input = node.inputs.empty() ? kNoValue : node.inputs[0];
-  if (input == kNoValue || node.outputs.size() != 1) return kNoValue;
+  if (input == kNoValue || node.outputs.size() != 1 || node.outputs[0] == kNoValue) return kNoValue;
   const ValueId output = node.outputs[0];
   if (op == "Identity") return input;
   const bool moves_nothing = op == "Reshape" || op == "Expand" || op == "Slice" || op == "Cast" ||
@@ -36,18 +43,18 @@ ValueId equivalent(Graph& graph, const Node& node) {
     return input;
   }
   if (op == "Transpose") {
-    const auto perm = node.attributes.get_ints("perm");
-    if (!perm.empty() && is_identity_order(perm)) return input;
+    const auto rank = graph.value(input).shape.size();
+    const auto perm = order_of(node, rank);
+    if (is_identity_order(perm)) return input;
     const Node* before = graph.producer_of(input, "Transpose");
-    if (before == nullptr || perm.empty()) return kNoValue;
-    const auto first = before->attributes.get_ints("perm");
+    if (before == nullptr) return kNoValue;
+    const auto first = order_of(*before, rank);
     std::vector<std::int64_t> joined;
     for (const std::int64_t axis : perm) joined.push_back(first.at(static_cast<std::size_t>(axis)));
     return is_identity_order(joined) ? before->inputs[0] : kNoValue;
   }
   if (op == "Reshape") {  // of a reshape: the last shape alone counts
     const Node* before = graph.producer_of(input, "Reshape");
-    const auto shape = constant_shape(graph.value(output).shape);
     if (before != nullptr && same_type_and_shape(graph, before->inputs[0], output))
       return before->inputs[0];
     return kNoValue;
