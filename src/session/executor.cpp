@@ -109,7 +109,8 @@ void Executor::prepare(std::span<const TensorView> inputs) {
     plans_.push_front(make_plan(std::move(sizes)));
     if (plans_.size() > kPlans) plans_.pop_back();
   }
-  if (plans_.front().base != arena_.get()) point(plans_.front());
+  // Without activations there is no arena, and the views must be set once all the same.
+  if (!plans_.front().pointed || plans_.front().base != arena_.get()) point(plans_.front());
 }
 
 Executor::Plan Executor::make_plan(Dim::Bindings sizes) {
@@ -233,6 +234,7 @@ void Executor::point(Plan& plan) {
     invocation.workspace = arena_.get() + plan.workspaces[i];
   }
   plan.base = arena_.get();
+  plan.pointed = true;
 }
 
 void Executor::run(std::span<const TensorView> inputs, const kernels::RaggedBatch* batch) {

@@ -57,6 +57,7 @@ class Executor {
     std::vector<std::size_t> offsets;  // of each value in the arena
     std::vector<std::size_t> workspaces;
     const std::byte* base = nullptr;  // of the arena that the views point into
+    bool pointed = false;
   };
   static constexpr std::size_t kPlans = 8;
 
