@@ -32,8 +32,8 @@ class Writer {
   explicit Writer(const std::filesystem::path& path);
   /// Fills in bytes, sum and offset.
   void put(engine::Constant& constant, std::span<const std::byte> bytes);
-  /// The engine with the weights put so far, mapped from the unfinished file: to be tried before it is
-  /// finished. Valid after the writer is gone.
+  /// The engine with the weights put so far, mapped from the unfinished file: to be tried before it
+  /// is finished. Valid after the writer is gone.
   std::shared_ptr<const engine::Engine> trial(const engine::Engine& engine) const;
   void finish(const engine::Engine& engine, const Contents& contents);
   std::uint64_t bytes_written() const { return file_.position(); }

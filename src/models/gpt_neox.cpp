@@ -35,7 +35,8 @@ graph::Graph build_gpt_neox(const Json& config, const Weights& weights,
   const std::string activation = get_string(config, "hidden_act", "gelu");
   // Newer configs keep it with the other rotary parameters.
   const Json* rotary = find_field(config, "rope_parameters");
-  const double nested = rotary == nullptr ? 0.25 : get_number(*rotary, "partial_rotary_factor", 0.25);
+  const double nested =
+      rotary == nullptr ? 0.25 : get_number(*rotary, "partial_rotary_factor", 0.25);
   const double rotated =
       get_number(config, "rotary_pct", get_number(config, "partial_rotary_factor", nested));
   const auto rotary_dim = static_cast<std::int64_t>(static_cast<double>(shape.head_dim) * rotated);

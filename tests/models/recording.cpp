@@ -14,7 +14,8 @@ std::filesystem::path model_folder(const std::string& name) {
 std::vector<std::string> model_names() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(model_folder(""))) {
-    if (std::filesystem::exists(entry.path() / "expected.npz")) names.push_back(entry.path().filename());
+    if (std::filesystem::exists(entry.path() / "expected.npz"))
+      names.push_back(entry.path().filename());
   }
   std::sort(names.begin(), names.end());
   return names;
