@@ -1,6 +1,7 @@
 #include "planner/evaluate.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -22,7 +23,13 @@ class Evaluation {
       : graph_(graph), feeds_(feeds) {
     for (const auto& [id, tensor] : feeds) bind(graph.value(id), tensor);
     for (const auto& [id, tensor] : feeds) check(graph.value(id), tensor);
-    for (const auto& constraint : graph.constraints) check(constraint);
+  }
+
+  // Kernels trust the sizes: what inference had to assume of these nodes must hold before one runs.
+  void check_assumptions(const std::set<std::string_view>& nodes) const {
+    for (const auto& constraint : graph_.constraints) {
+      if (nodes.contains(constraint.where)) check(constraint);
+    }
   }
 
   void run(const Node& node) {
@@ -83,7 +90,6 @@ class Evaluation {
     }
   }
 
-  // Kernels trust the sizes: what inference had to assume must hold before one runs.
   void check(const graph::Value& value, const Tensor& tensor) const {
     const Shape expected = tenon::evaluate(value.shape, sizes_);
     if (expected == tensor.shape()) return;
@@ -91,11 +97,6 @@ class Evaluation {
               to_string(value.shape), to_string(expected));
   }
   void check(const graph::Constraint& constraint) const {
-    for (const Dim* dim : {&constraint.a, &constraint.b}) {
-      for (const std::string& name : dim->symbols()) {
-        if (!sizes_.contains(name)) return;  // belongs to a part that is not computed
-      }
-    }
     const std::int64_t a = constraint.a.evaluate(sizes_);
     const std::int64_t b = constraint.b.evaluate(sizes_);
     if (a == b) return;
@@ -126,14 +127,21 @@ std::vector<Tensor> evaluate(const Graph& graph, std::span<const ValueId> wanted
     pending.insert(pending.end(), inputs.begin(), inputs.end());
   }
   Evaluation evaluation(graph, feeds);
+  std::vector<graph::NodeId> chosen;
+  std::set<std::string_view> names;
   for (const auto id : graph.order()) {
     const Node& node = graph.node(id);
     const bool wanted_here =
         std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
-          return output != kNoValue && needed[static_cast<std::size_t>(output)];
+          return output != kNoValue && needed[static_cast<std::size_t>(output)] &&
+                 !feeds.contains(output);
         });
-    if (wanted_here) evaluation.run(node);
+    if (!wanted_here) continue;
+    chosen.push_back(id);
+    names.insert(node.name);
   }
+  evaluation.check_assumptions(names);
+  for (const auto id : chosen) evaluation.run(graph.node(id));
   std::vector<Tensor> results;
   for (const ValueId id : wanted)
     results.push_back(id == kNoValue ? Tensor() : Tensor::copy_of(evaluation.get(id)));
