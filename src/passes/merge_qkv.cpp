@@ -3,43 +3,9 @@
 #include "graph/op_schema.h"
 #include "passes/match.h"
 #include "passes/passes.h"
+#include "passes/projection.h"
 
 namespace tenon::passes {
-namespace {
-
-struct Projection {
-  ValueId x;
-  ValueId weight;
-  ValueId bias = kNoValue;
-};
-
-std::optional<Projection> match_projection(const Graph& graph, const Readers& readers,
-                                           ValueId value) {
-  if (readers.count(value) != 1) return std::nullopt;
-  Projection found{};
-  found.bias = kNoValue;
-  const Node* product = graph.producer_of(value, "MatMul");
-  if (const Node* sum = graph.producer_of(value, "Add")) {
-    const auto parts = operand_of(graph, *sum, "MatMul");
-    if (!parts || readers.count(parts->matched_value) != 1) return std::nullopt;
-    product = parts->matched;
-    found.bias = parts->other;
-    if (!graph.is_constant(found.bias) || graph.value(found.bias).shape.size() != 1)
-      return std::nullopt;
-  }
-  if (product == nullptr || !graph.is_constant(product->inputs[1])) return std::nullopt;
-  const DimShape& weight = graph.value(product->inputs[1]).shape;
-  // A bias of one number for all columns cannot be joined with another's.
-  if (weight.size() != 2 ||
-      (found.bias != kNoValue && graph.value(found.bias).shape[0] != weight[1]))
-    return std::nullopt;
-  found.x = product->inputs[0];
-  found.weight = product->inputs[1];
-  return found;
-}
-
-}  // namespace
-
 int merge_qkv(Graph& graph, const PassContext&) {
   int merged = 0;
   const Readers readers(graph);
@@ -52,16 +18,16 @@ int merge_qkv(Graph& graph, const PassContext&) {
         parts.push_back(*part);
     }
     if (parts.size() != 3 || parts[1].x != parts[0].x || parts[2].x != parts[0].x) continue;
-    const bool biased = parts[0].bias != kNoValue;
-    if ((parts[1].bias != kNoValue) != biased || (parts[2].bias != kNoValue) != biased) continue;
+    const bool biased = parts[0].bias != nullptr;
+    if ((parts[1].bias != nullptr) != biased || (parts[2].bias != nullptr) != biased) continue;
 
     std::vector<SourcePtr> weights;
     std::vector<SourcePtr> biases;
     std::vector<std::int64_t> starts;
     std::int64_t width = 0;
     for (const Projection& part : parts) {
-      weights.push_back(graph.value(part.weight).constant);
-      if (biased) biases.push_back(graph.value(part.bias).constant);
+      weights.push_back(part.weight);
+      if (biased) biases.push_back(part.bias);
       starts.push_back(width);
       width += weights.back()->shape()[1];
     }
