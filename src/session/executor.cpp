@@ -28,8 +28,9 @@ void bind_symbols(const DimShape& shape, const TensorView& tensor, Dim::Bindings
 
 }  // namespace
 
-Executor::Executor(const engine::Engine& engine, backend::Backend& backend)
-    : engine_(engine), backend_(backend), roots_(engine.values.size()) {
+Executor::Executor(const engine::Engine& engine, backend::Backend& backend,
+                   std::shared_ptr<Arena> arena)
+    : engine_(engine), backend_(backend), roots_(engine.values.size()), arena_(std::move(arena)) {
   for (std::size_t i = 0; i < roots_.size(); ++i) roots_[i] = static_cast<std::int32_t>(i);
   for (const Step& step : engine_.steps) {
     std::vector<Bound> choices;
@@ -110,7 +111,7 @@ void Executor::prepare(std::span<const TensorView> inputs) {
     if (plans_.size() > kPlans) plans_.pop_back();
   }
   // Without activations there is no arena, and the views must be set once all the same.
-  if (!plans_.front().pointed || plans_.front().base != arena_.get()) point(plans_.front());
+  if (!plans_.front().pointed || plans_.front().base != arena_->data()) point(plans_.front());
 }
 
 Executor::Plan Executor::make_plan(Dim::Bindings sizes) {
@@ -198,10 +199,7 @@ void Executor::place(Plan& plan, const std::vector<std::size_t>& workspace_bytes
     lifetimes.push_back({workspace_bytes[i], step, step});
   }
   MemoryPlan memory = plan_memory(lifetimes);
-  if (memory.bytes > arena_bytes_) {
-    arena_ = backend_.allocate(memory.bytes);
-    arena_bytes_ = memory.bytes;
-  }
+  arena_->reserve(memory.bytes, backend_);
   plan.workspaces.assign(
       memory.offsets.begin() + static_cast<std::ptrdiff_t>(engine_.values.size()),
       memory.offsets.end());
@@ -215,7 +213,7 @@ void Executor::point(Plan& plan) {
     if (engine_.values[root].constant >= 0) {
       plan.views[i].data = engine_.constants[at(engine_.values[root].constant)].data.get();
     } else {
-      plan.views[i].data = arena_.get() + plan.offsets[root];
+      plan.views[i].data = arena_->data() + plan.offsets[root];
     }
   }
   for (std::size_t i = 0; i < plan.launches.size(); ++i) {
@@ -231,9 +229,9 @@ void Executor::point(Plan& plan) {
     kernels::Invocation& invocation = plan.launches[i].invocation;
     invocation.inputs = plan.inputs[i];
     invocation.outputs = plan.outputs[i];
-    invocation.workspace = arena_.get() + plan.workspaces[i];
+    invocation.workspace = arena_->data() + plan.workspaces[i];
   }
-  plan.base = arena_.get();
+  plan.base = arena_->data();
   plan.pointed = true;
 }
 

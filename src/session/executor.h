@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "engine/engine.h"
+#include "session/arena.h"
 
 namespace tenon::session {
 
@@ -29,7 +30,9 @@ struct StepTiming {
 /// kept).
 class Executor {
  public:
-  Executor(const engine::Engine& engine, backend::Backend& backend);
+  /// Executors given the same arena share it: the outputs of one last until the next run of any.
+  Executor(const engine::Engine& engine, backend::Backend& backend,
+           std::shared_ptr<Arena> arena = std::make_shared<Arena>());
 
   /// Settles sizes from the inputs' shapes; Error(bad_input) names the input, what it has and what
   /// it must have.
@@ -43,8 +46,8 @@ class Executor {
   void enable_timings(bool on) { timing_ = on; }
   void reset_timings();
   const std::vector<StepTiming>& timings() const { return timings_; }
-  /// Activations and workspace of the largest sizes so far.
-  std::size_t arena_bytes() const { return arena_bytes_; }
+  /// Activations and workspace of the largest sizes so far, of all who share the arena.
+  std::size_t arena_bytes() const { return arena_->bytes(); }
 
  private:
   struct Plan {
@@ -77,8 +80,7 @@ class Executor {
   std::vector<std::vector<Bound>> bound_;  // per step, per choice
   std::vector<std::int32_t> roots_;        // value whose memory each value uses
   std::list<Plan> plans_;                  // most recent first
-  std::shared_ptr<std::byte> arena_;
-  std::size_t arena_bytes_ = 0;
+  std::shared_ptr<Arena> arena_;
   Observer observer_;
   bool timing_ = false;
   std::vector<StepTiming> timings_;

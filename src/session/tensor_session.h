@@ -15,8 +15,9 @@ using TensorMap = std::map<std::string, Tensor, std::less<>>;
 /// share an engine.
 class TensorSession {
  public:
-  TensorSession(std::shared_ptr<const engine::Engine> engine, backend::Backend& backend)
-      : engine_(std::move(engine)), executor_(*engine_, backend) {}
+  TensorSession(std::shared_ptr<const engine::Engine> engine, backend::Backend& backend,
+                std::shared_ptr<Arena> arena = std::make_shared<Arena>())
+      : engine_(std::move(engine)), executor_(*engine_, backend, std::move(arena)) {}
 
   /// Inputs by name; Error(bad_input) names one that is missing, unknown or of the wrong type or
   /// shape.
