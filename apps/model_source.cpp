@@ -107,6 +107,16 @@ std::int64_t context_length_of(const bundle::Files& files) {
                                    std::clamp(get_number(*scaling, "factor", 1.0), 1.0, 1024.0));
 }
 
+const std::shared_ptr<const engine::Engine>& only_engine(const bundle::Engines& engines,
+                                                         const std::string& source) {
+  const auto found = engines.find(bundle::kModel);
+  if (found != engines.end()) return found->second;
+  std::string names;
+  for (const auto& [name, engine] : engines) names += (names.empty() ? "" : ", ") + name;
+  Error error(ErrorCode::usage, fmt::format("{}: has the parts {}, not one model", source, names));
+  throw error.hint("a model of pictures draws with: tenon run " + source + " -p TEXT -o FILE.png");
+}
+
 Model load_model(const fs::path& path, const Target& target, int threads, bundle::Weights weights) {
   Model model;
   model.kind = detect_source(path);
@@ -114,7 +124,7 @@ Model load_model(const fs::path& path, const Target& target, int threads, bundle
   model.name = plain.stem().string();
   if (model.kind == SourceKind::bundle) {
     bundle::Bundle opened = bundle::open(path, weights);
-    model.engine = opened.engine;
+    model.engines = std::move(opened.engines);
     model.contents = std::move(opened.contents);
     return model;
   }
@@ -126,7 +136,7 @@ Model load_model(const fs::path& path, const Target& target, int threads, bundle
   options.context_length = context_length_of(model.contents.files);
   options.threads = threads;
   planner::MemoryStore store;
-  model.engine = with_context(
+  model.engines[bundle::kModel] = with_context(
       path.string(), [&] { return planner::compile(graph, options, store, &model.report); });
   return model;
 }

@@ -28,13 +28,20 @@ graph::Graph load_graph(const std::filesystem::path& path, DType dtype = DType::
 /// Small files beside the model: tokenizer, templates, configs.
 bundle::Files side_files(const std::filesystem::path& path);
 
-/// An engine ready to run, with what stands beside it.
+/// The engine called bundle::kModel; Error(usage) names what there is instead.
+const std::shared_ptr<const engine::Engine>& only_engine(const bundle::Engines& engines,
+                                                         const std::string& source);
+
+/// Engines ready to run, with what stands beside them.
 struct Model {
   std::string name;
   SourceKind kind = SourceKind::checkpoint;
-  std::shared_ptr<const engine::Engine> engine;
+  bundle::Engines engines;
   bundle::Contents contents;
   planner::CompileReport report;  ///< empty for a bundle
+
+  /// The only engine. Error(usage) names the parts of a model that has several.
+  const std::shared_ptr<const engine::Engine>& engine() const { return only_engine(engines, name); }
 };
 /// Compiles a checkpoint or ONNX model in memory, or opens a bundle (which is as it was built:
 /// `target` does not matter then).

@@ -6,7 +6,7 @@ namespace tenon::apps {
 
 TextModel::TextModel(Model model, backend::Backend& backend, std::int64_t cache_tokens)
     : model_(std::move(model)) {
-  const engine::Engine& engine = *model_.engine;
+  const engine::Engine& engine = *model_.engine();
   if (engine.state.layers == 0) {
     Error error(
         ErrorCode::bad_input,
@@ -18,7 +18,7 @@ TextModel::TextModel(Model model, backend::Backend& backend, std::int64_t cache_
     const std::int64_t context = engine.state.context_length;
     cache_tokens = context == 0 ? kDefaultCache : std::min(context, kDefaultCache);
   }
-  session_ = std::make_unique<session::DecoderSession>(model_.engine, backend, cache_tokens);
+  session_ = std::make_unique<session::DecoderSession>(model_.engine(), backend, cache_tokens);
   decoder_ = std::make_unique<pipelines::SessionDecoder>(*session_);
   const auto& files = model_.contents.files;
   const bool has_tokenizer = files.contains("tokenizer.json") ||

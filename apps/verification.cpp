@@ -80,14 +80,14 @@ Json prove(const std::filesystem::path& source, const bundle::Writer& writer,
     fmt::print(stderr, "comparing with the reference run{}\n",
                large ? " (a large model: this takes minutes)" : "");
   const Model reference = load_model(source, Target::reference_run(), common.threads);
-  verify::Subject exact("reference", reference.engine, backend);
+  verify::Subject exact("reference", reference.engine(), backend);
   const std::int64_t length = tokens > 0 ? tokens : large ? kTokensOfLarge : kTokens;
   auto prompts = verification_prompts(contents.files, fast.vocabulary(), length);
   if (large && tokens == 0) prompts.resize(1);
   verify::Options options;
   options.source = origin ? &*origin : nullptr;
   const verify::Budget limits = budget.empty()
-                                    ? verify::Budget::between(*reference.engine, *candidate)
+                                    ? verify::Budget::between(*reference.engine(), *candidate)
                                     : verify::Budget::parse(budget);
   const verify::Report report = verify::compare(exact, fast, prompts, limits, options);
   if (report.passed) return verify::to_json(report);

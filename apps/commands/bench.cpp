@@ -117,7 +117,7 @@ class Subject {
 
   // Bytes of weights that one decode step must read, and operations of one token.
   Json json(const MachineLimits& limits) const {
-    const engine::Engine& engine = *model_->model().engine;
+    const engine::Engine& engine = *model_->model().engine();
     std::uint64_t matrices = 0;
     double parameters = 0;
     for (const auto& step : engine.steps) {

@@ -98,7 +98,7 @@ void build(const Options& options, const Common& common) {
   if (!options.no_verify)
     contents.evidence =
         prove(source, writer, *engine, contents, options.budget, options.verify_tokens, common);
-  writer.finish(*engine, contents);
+  writer.finish({{bundle::kModel, engine}}, contents);
   if (common.json) {
     print_json({{"bundle", options.output},
                 {"bytes", std::filesystem::file_size(options.output)},

@@ -127,31 +127,40 @@ void examine_checkpoint(const Options& options, const Common& common, Findings& 
     estimate_memory(checkpoint.config(), parameters, options, found);
 }
 
-void examine_bundle(const Options& options, Findings& found) {
-  const bundle::Bundle bundle = bundle::open(options.source, bundle::Weights::mapped);
+void examine_engine(const std::string& component, const engine::Engine& engine, Findings& found) {
   std::uint64_t damaged = 0;
-  Progress progress("checking sums", bundle.engine->weight_bytes());
-  for (const auto& constant : bundle.engine->constants) {
+  Progress progress("checking sums", engine.weight_bytes());
+  for (const auto& constant : engine.constants) {
     if (xxh3({constant.data.get(), constant.bytes}) != constant.sum) ++damaged;
     progress.advance(constant.bytes);
   }
-  if (damaged > 0)
-    found.faults.push_back(fmt::format("{} weights are damaged: their sums do not match", damaged));
-  if (parse_isa(bundle.engine->isa) > native_isa()) {
-    found.faults.push_back(fmt::format("built for {}, this machine has {}: build it again here",
-                                       bundle.engine->isa, isa_name(native_isa())));
+  if (damaged > 0) {
+    found.faults.push_back(
+        fmt::format("{}: {} weights are damaged: their sums do not match", component, damaged));
   }
+  if (parse_isa(engine.isa) > native_isa()) {
+    found.faults.push_back(fmt::format("{}: built for {}, this machine has {}: build it again here",
+                                       component, engine.isa, isa_name(native_isa())));
+  }
+  found.notes.push_back(fmt::format("{} {}, {} for {}, {} of weights", component, engine.name,
+                                    engine.precision, engine.isa,
+                                    format_bytes(engine.weight_bytes())));
+}
+
+void examine_bundle(const Options& options, Findings& found) {
+  const bundle::Bundle bundle = bundle::open(options.source, bundle::Weights::mapped);
+  for (const auto& [component, engine] : bundle.engines) examine_engine(component, *engine, found);
   const Json& evidence = bundle.contents.evidence;
-  found.notes.push_back(fmt::format("bundle {}, {} for {}, {}", bundle.engine->name,
-                                    bundle.engine->precision, bundle.engine->isa,
-                                    format_bytes(bundle.file_bytes)));
+  found.notes.push_back(fmt::format("bundle of {}", format_bytes(bundle.file_bytes)));
   found.notes.push_back(evidence.is_object()
                             ? fmt::format("evidence: passed {}", evidence.value("passed", false))
                             : "evidence: none, it was built without verification");
   const auto config = bundle.contents.files.find("config.json");
   double parameters = 0;
-  for (const auto& constant : bundle.engine->constants)
-    parameters += static_cast<double>(element_count(constant.shape));
+  for (const auto& [component, engine] : bundle.engines) {
+    for (const auto& constant : engine->constants)
+      parameters += static_cast<double>(element_count(constant.shape));
+  }
   if (config != bundle.contents.files.end())
     estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
 }

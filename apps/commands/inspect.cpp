@@ -58,25 +58,31 @@ Json inspect_graph(const graph::Graph& graph) {
           {"outputs", describe_values(graph, graph.outputs())}};
 }
 
-Json inspect_bundle(const std::string& source) {
-  const bundle::Bundle bundle = bundle::open(source, bundle::Weights::mapped);
+Json describe(const engine::Engine& engine) {
   std::map<std::string, int> kernels;
-  for (const auto& step : bundle.engine->steps) {
+  for (const auto& step : engine.steps) {
     for (const auto& choice : step.kernels) ++kernels[choice.kernel];
   }
+  return {{"name", engine.name},
+          {"precision", engine.precision},
+          {"isa", engine.isa},
+          {"layers", engine.state.layers},
+          {"context_length", engine.state.context_length},
+          {"weight_bytes", engine.weight_bytes()},
+          {"steps", engine.steps.size()},
+          {"kernels", kernels}};
+}
+
+Json inspect_bundle(const std::string& source) {
+  const bundle::Bundle bundle = bundle::open(source, bundle::Weights::mapped);
+  Json engines = Json::object();
+  for (const auto& [component, engine] : bundle.engines) engines[component] = describe(*engine);
   Json files = Json::object();
   for (const auto& [name, data] : bundle.contents.files) files[name] = data.size();
   return {{"kind", "bundle"},
-          {"name", bundle.engine->name},
           {"bytes", bundle.file_bytes},
           {"version", bundle.tenon_version},
-          {"precision", bundle.engine->precision},
-          {"isa", bundle.engine->isa},
-          {"layers", bundle.engine->state.layers},
-          {"context_length", bundle.engine->state.context_length},
-          {"weight_bytes", bundle.engine->weight_bytes()},
-          {"steps", bundle.engine->steps.size()},
-          {"kernels", kernels},
+          {"engines", engines},
           {"files", files},
           {"provenance", bundle.contents.provenance},
           {"evidence", bundle.contents.evidence}};

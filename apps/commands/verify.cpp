@@ -69,10 +69,10 @@ verify::Report run(const Options& options, const Common& common, backend::Backen
     const Model model = model_of(options.a, options.precision, common);
     const auto origin = checkpoint_of(options.a);
     how.source = origin ? &*origin : nullptr;
-    verify::Subject subject(model.name, model.engine, backend);
+    verify::Subject subject(model.name, model.engine(), backend);
     return verify::compare_with_recording(
         subject, options.reference,
-        limits_of(options, verify::Budget::of_precision(model.engine->precision)), how);
+        limits_of(options, verify::Budget::of_precision(model.engine()->precision)), how);
   }
   const bool alone = options.b.empty();
   if (alone && detect_source(options.a) == SourceKind::bundle) {
@@ -85,13 +85,13 @@ verify::Report run(const Options& options, const Common& common, backend::Backen
                                options.precision.empty() ? "fp32" : options.precision, common);
   const auto origin = checkpoint_of(alone ? options.a : options.b);
   how.source = origin ? &*origin : nullptr;
-  verify::Subject a(truth.name + " (" + truth.engine->precision + ")", truth.engine, backend);
-  verify::Subject b(other.name + " (" + other.engine->precision + ")", other.engine, backend);
+  verify::Subject a(truth.name + " (" + truth.engine()->precision + ")", truth.engine(), backend);
+  verify::Subject b(other.name + " (" + other.engine()->precision + ")", other.engine(), backend);
   const auto& files = truth.contents.files.contains("tokenizer_config.json") ? truth.contents.files
                                                                              : other.contents.files;
-  return verify::compare(a, b, prompts_of(options, files, b.vocabulary()),
-                         limits_of(options, verify::Budget::between(*truth.engine, *other.engine)),
-                         how);
+  return verify::compare(
+      a, b, prompts_of(options, files, b.vocabulary()),
+      limits_of(options, verify::Budget::between(*truth.engine(), *other.engine())), how);
 }
 
 void print(const verify::Report& report) {

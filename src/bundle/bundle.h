@@ -1,4 +1,5 @@
-// The .tenon file: an engine with all that a run needs beside it, and where it came from.
+// The .tenon file: the engines of a model with all that a run needs beside them, and where they
+// came from.
 //
 // Layout: a header of 64 bytes, the weights (each at a multiple of 4096), then the structure, a
 // FlatBuffer. Everything is guarded by XXH3 sums; the file appears under its name only when it is
@@ -16,11 +17,17 @@
 
 namespace tenon::bundle {
 
+/// Engines by the part they play: `kModel` where there is one, as of a decoder; text_encoder, unet,
+/// vae_decoder, ... of a model of pictures.
+using Engines = std::map<std::string, std::shared_ptr<const engine::Engine>, std::less<>>;
+inline constexpr const char* kModel = "model";
+
 using Files = std::map<std::string, std::string, std::less<>>;
 
-/// What stands beside the engine.
+/// What stands beside the engines.
 struct Contents {
-  Files files;      ///< name -> bytes: tokenizer.json, tokenizer_config.json, config.json, ...
+  /// Path in the source's folder -> bytes: tokenizer.json, config.json, unet/config.json, ...
+  Files files;
   Json provenance;  ///< sources (path, bytes, sha256), conversions, tool version
   Json evidence;    ///< report of the verification; null when it was not verified
 };
@@ -32,10 +39,11 @@ class Writer {
   explicit Writer(const std::filesystem::path& path);
   /// Fills in bytes, sum and offset.
   void put(engine::Constant& constant, std::span<const std::byte> bytes);
-  /// The engine with the weights put so far, mapped from the unfinished file: to be tried before it
+  /// An engine with the weights put so far, mapped from the unfinished file: to be tried before it
   /// is finished. Valid after the writer is gone.
   std::shared_ptr<const engine::Engine> trial(const engine::Engine& engine) const;
-  void finish(const engine::Engine& engine, const Contents& contents);
+  /// Each constant of each engine must have been put.
+  void finish(const Engines& engines, const Contents& contents);
   std::uint64_t bytes_written() const { return file_.position(); }
 
  private:
@@ -43,7 +51,7 @@ class Writer {
 };
 
 struct Bundle {
-  std::shared_ptr<const engine::Engine> engine;
+  Engines engines;  ///< one at least
   Contents contents;
   std::string tenon_version;
   std::uint64_t file_bytes = 0;

@@ -51,7 +51,10 @@ class BundleFile : public testing::Test {
     contents.provenance = {{"from", "here"}};
     Writer writer(path_);
     writer.put(engine.constants[0], std::as_bytes(std::span(weight)));
-    writer.finish(engine, contents);
+    auto second = std::make_shared<engine::Engine>(engine);
+    second->name = "second";
+    writer.finish({{kModel, std::make_shared<engine::Engine>(engine)}, {"second", second}},
+                  contents);
   }
 
   void overwrite(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }
@@ -63,7 +66,9 @@ TEST_F(BundleFile, ComesBackAsItWas) {
   write();
   for (const Weights weights : {Weights::copied, Weights::mapped}) {
     const Bundle bundle = open(path_, weights);
-    const engine::Engine& engine = *bundle.engine;
+    ASSERT_EQ(bundle.engines.size(), 2U);
+    EXPECT_EQ(bundle.engines.at("second")->name, "second");
+    const engine::Engine& engine = *bundle.engines.at(kModel);
     EXPECT_EQ(engine.values[2].shape[0].to_string(), "2*n + 1");
     EXPECT_EQ(engine.steps[0].module, "layer.0");
     EXPECT_EQ(engine.steps[0].kernels[0].max_rows, 8);

@@ -8,7 +8,7 @@
 namespace tenon::bundle {
 
 inline constexpr std::array<char, 8> kMagic = {'T', 'E', 'N', 'O', 'N', 'B', 'D', 'L'};
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
 inline constexpr std::uint64_t kBlobStart = 4096;
 
 /// Little-endian; `sum` is XXH3 of the bytes before it.

@@ -194,6 +194,24 @@ void copy_weights(engine::Engine& engine) {
   for (std::size_t i = 0; i < places.size(); ++i) engine.constants[i].data = {memory, places[i]};
 }
 
+Engines read_engines(const schema::Bundle& root, const std::shared_ptr<const MappedFile>& file,
+                     const Header& header, Weights weights) {
+  Engines engines;
+  for (const auto* entry : *root.engines()) {
+    const std::string component = text_of(entry->component());
+    with_context(component, [&] {
+      engine::Engine engine = read_engine(*entry, file, header);
+      if (weights == Weights::copied) copy_weights(engine);
+      auto made = std::make_shared<const engine::Engine>(std::move(engine));
+      if (!engines.emplace(component, std::move(made)).second)
+        bad_input("the bundle holds two engines of this name");
+    });
+  }
+  if (engines.empty()) bad_input("the bundle holds no engine");
+  if (weights == Weights::copied) file->release(0, file->bytes().size());
+  return engines;
+}
+
 }  // namespace
 
 bool is_bundle(const std::filesystem::path& path) {
@@ -227,12 +245,7 @@ Bundle open(const std::filesystem::path& path, Weights weights) {
                 : std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
       }
     }
-    engine::Engine engine = read_engine(*root.engine(), file, header);
-    if (weights == Weights::copied) {
-      copy_weights(engine);
-      file->release(0, file->bytes().size());
-    }
-    bundle.engine = std::make_shared<const engine::Engine>(std::move(engine));
+    bundle.engines = read_engines(root, file, header, weights);
     return bundle;
   });
 }

@@ -77,7 +77,9 @@ Offset<schema::Constraint> write_constraint(FlatBufferBuilder& to,
   return schema::CreateConstraint(to, a, b, to.CreateString(constraint.where));
 }
 
-Offset<schema::Engine> write_engine(FlatBufferBuilder& to, const engine::Engine& engine) {
+Offset<schema::Engine> write_engine(FlatBufferBuilder& to, const std::string& component,
+                                    const engine::Engine& engine) {
+  const auto part = to.CreateString(component);
   const auto values = write_all(to, engine.values, write_value);
   const auto constants = write_all(to, engine.constants, write_constant);
   const auto steps = write_all(to, engine.steps, write_step);
@@ -87,8 +89,8 @@ Offset<schema::Engine> write_engine(FlatBufferBuilder& to, const engine::Engine&
   const auto name = to.CreateString(engine.name);
   const auto isa = to.CreateString(engine.isa);
   const auto precision = to.CreateString(engine.precision);
-  return schema::CreateEngine(to, name, isa, precision, values, constants, steps, inputs, outputs,
-                              constraints, engine.state.layers, engine.state.page_bytes,
+  return schema::CreateEngine(to, part, name, isa, precision, values, constants, steps, inputs,
+                              outputs, constraints, engine.state.layers, engine.state.page_bytes,
                               engine.state.context_length);
 }
 
@@ -114,7 +116,7 @@ std::shared_ptr<const engine::Engine> Writer::trial(const engine::Engine& engine
   return made;
 }
 
-void Writer::finish(const engine::Engine& engine, const Contents& contents) {
+void Writer::finish(const Engines& engines, const Contents& contents) {
   FlatBufferBuilder to;
   std::vector<Offset<schema::File>> files;
   for (const auto& [name, data] : contents.files) {
@@ -123,13 +125,16 @@ void Writer::finish(const engine::Engine& engine, const Contents& contents) {
         to, text,
         to.CreateVector(reinterpret_cast<const std::uint8_t*>(data.data()), data.size())));
   }
-  const auto engine_offset = write_engine(to, engine);
+  std::vector<Offset<schema::Engine>> parts;
+  for (const auto& [component, engine] : engines)
+    parts.push_back(write_engine(to, component, *engine));
+  const auto engine_list = to.CreateVector(parts);
   const auto file_list = to.CreateVector(files);
   const auto version = to.CreateString("0.1.0");
   const auto provenance = to.CreateString(contents.provenance.dump());
   const auto evidence = to.CreateString(contents.evidence.dump());
   schema::FinishBundleBuffer(
-      to, schema::CreateBundle(to, version, engine_offset, file_list, provenance, evidence));
+      to, schema::CreateBundle(to, version, engine_list, file_list, provenance, evidence));
 
   file_.pad_to(kBlobStart);
   const std::span structure(reinterpret_cast<const std::byte*>(to.GetBufferPointer()),
