@@ -69,7 +69,8 @@ void add_export(CLI::App& program, Common& common, int&) {
                      "tenon export Llama-2-7b-chat-hf llama2-onnx --dtype fp16");
   command->add_option("SRC", options->source, "checkpoint directory or file")->required();
   command->add_option("OUT_DIR", options->output, "folder to write to")->required();
-  command->add_option("--opset", options->opset, "17, 18, 21, 23 or 24")->check(CLI::Range(17, 25));
+  command->add_option("--opset", options->opset, "of the standard operators, 17 to 25")
+      ->check(CLI::Range(17, 25));
   command->add_option("--dtype", options->dtype, "fp32, fp16 or bf16")
       ->check(CLI::IsMember({"fp32", "fp16", "bf16"}));
   command->add_option("--layout", options->layout, "names and files as optimum gives them")

@@ -102,6 +102,10 @@ void run_text(const Options& options, const Common& common) {
   const double load_s = seconds_since(start);
   if (!options.ids.empty() && !options.prompt.empty())
     fail(ErrorCode::usage, "give either -p or --ids");
+  if (options.chat && options.prompt.empty())
+    fail(ErrorCode::usage, "--chat needs a prompt as text: give -p TEXT in place of --ids");
+  if (!options.system.empty() && !options.chat)
+    fail(ErrorCode::usage, "--system is a part of a chat: add --chat");
   const std::vector<std::int32_t> prompt = !options.ids.empty() ? options.ids
                                            : options.chat
                                                ? model.encode_chat(options.prompt, options.system)
@@ -160,7 +164,7 @@ void run_tensors(const Options& options, const Common& common) {
       fail(ErrorCode::usage, "--input {} is not NAME=FILE.npy", pair);
     inputs[pair.substr(0, equals)] = read_npy(pair.substr(equals + 1));
   }
-  session::TensorSession session(model.engine, backend);
+  session::TensorSession session(model.engine(), backend);
   const auto outputs = session.run(inputs);
   std::filesystem::create_directories(options.output_dir);
   Json written = Json::object();

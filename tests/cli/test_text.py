@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from tenon_program import DATA, DEMO, MODELS, ROOT, json_of, succeed
+from tenon_program import DATA, DEMO, MODELS, ROOT, json_of, run, succeed
 
 FIXTURES = ROOT / "tests/onnx_fixtures"
 DEMOS = ["llama-verse", "neox-instruct"]
@@ -191,3 +191,10 @@ def test_tensors(forms, tmp_path):
     # Float32 sums in another order: relative 2^-24 a term, some thousand terms on the way, logits of order 10.
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < 1e-3
+
+
+@pytest.mark.parametrize("flags", [["--ids", "1,2", "--chat"], ["-p", "hello", "--system", "be brief"]])
+def test_chat_needs_a_prompt_as_text(flags):
+    done = run("run", DEMO / "llama-verse", *flags)
+    assert done.returncode == 2
+    assert "--chat" in done.stderr
