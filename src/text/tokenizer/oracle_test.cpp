@@ -1,5 +1,5 @@
 // Ids and decoded texts against those that the reference libraries gave for the same strings, as
-// recorded by tests/tokenizers/record.py.
+// recorded by record.py and record_clip.py in tests/tokenizers.
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "text/streaming.h"
+#include "text/tokenizer/byte_level.h"
 #include "text/tokenizer/test_support.h"
 #include "text/tokenizer/utf8.h"
 
@@ -16,8 +17,9 @@ namespace {
 
 constexpr std::size_t kBlock = 16;
 
-std::string inflate(const std::string& name) {
-  const std::string path = std::string(TENON_SOURCE_DIR "/tests/tokenizers/fixtures/") + name;
+const std::string kFixtures = TENON_SOURCE_DIR "/tests/tokenizers/fixtures/";
+
+std::string inflate(const std::string& path) {
   gzFile file = gzopen(path.c_str(), "rb");
   if (file == nullptr) throw std::runtime_error(path + " cannot be opened");
   std::string out;
@@ -32,7 +34,7 @@ std::string inflate(const std::string& name) {
 
 const std::vector<std::string>& recorded_strings() {
   static const std::vector<std::string> kStrings = [] {
-    const std::string bytes = inflate("strings.gz");
+    const std::string bytes = inflate(kFixtures + "strings.gz");
     std::vector<std::string> strings;
     for (std::size_t at = 0; at + 4 <= bytes.size();) {
       std::uint32_t length = 0;
@@ -46,7 +48,13 @@ const std::vector<std::string>& recorded_strings() {
 }
 
 const Json& recorded_cases() {
-  static const Json kCases = Json::parse(inflate("cases.json.gz"));
+  static const Json kCases = [] {
+    Json cases = Json::parse(inflate(kFixtures + "cases.json.gz"));
+    for (Json& more : Json::parse(inflate(kFixtures + "clip_cases.json.gz"))) {
+      cases.push_back(std::move(more));
+    }
+    return cases;
+  }();
   return kCases;
 }
 
@@ -150,8 +158,38 @@ std::filesystem::path data_directory() {
   return variable != nullptr ? variable : TENON_SOURCE_DIR "/../shared/data";
 }
 
+// The files of a CLIP tokenizer as they are made from its published merge list: a header, then the
+// merges, of which the first 48,894 count. Tokens: bytes, bytes at the end of a word, merges.
+void add_clip_files(const std::string& list, TokenizerFiles& files) {
+  constexpr std::size_t kMerges = 48894;
+  Json vocabulary;
+  const auto add = [&](const std::string& token) { vocabulary[token] = vocabulary.size(); };
+  for (const char* end : {"", "</w>"}) {
+    const auto byte = [&](int first, int last) {
+      for (int c = first; c <= last; ++c) add(to_byte_level(std::string(1, char(c))) + end);
+    };
+    byte(0x21, 0x7e), byte(0xa1, 0xac), byte(0xae, 0xff);
+    byte(0, 0x20), byte(0x7f, 0xa0), byte(0xad, 0xad);
+  }
+  std::size_t at = list.find('\n') + 1;
+  const std::size_t begin = at;
+  for (std::size_t i = 0; i < kMerges; ++i) {
+    const std::size_t end = list.find('\n', at);
+    std::string token = list.substr(at, end - at);
+    add(token.erase(token.find(' '), 1));
+    at = end + 1;
+  }
+  add("<|startoftext|>"), add("<|endoftext|>");
+  files["vocab.json"] = vocabulary.dump();
+  files["merges.txt"] = list.substr(begin, at - begin);
+}
+
 TokenizerFiles files_of(const Json& recorded) {
   TokenizerFiles files;
+  if (const Json* list = find_field(recorded, "merge_list")) {
+    const auto folder = data_directory() / list->get<std::string>();
+    add_clip_files(inflate((folder / "bpe_simple_vocab_16e6.txt.gz").string()), files);
+  }
   if (const Json* directory = find_field(recorded, "directory")) {
     files = read_tokenizer_files(data_directory() / directory->get<std::string>());
   }
@@ -162,7 +200,7 @@ TokenizerFiles files_of(const Json& recorded) {
     files["tokenizer.model"] = decode_base64(model->get<std::string>());
   }
   if (const Json* sections = find_field(recorded, "sections")) {
-    Json json = Json::parse(inflate("base.json.gz"));
+    Json json = Json::parse(inflate(kFixtures + "base.json.gz"));
     for (const auto& [name, section] : sections->items()) {
       if (name == "model") {
         json[name].update(section);
@@ -179,7 +217,9 @@ class Oracle : public testing::TestWithParam<std::size_t> {
  protected:
   void SetUp() override {
     recorded_ = recorded_cases()[GetParam()];
-    if (const Json* directory = find_field(recorded_, "directory")) {
+    for (const char* key : {"directory", "merge_list"}) {
+      const Json* directory = find_field(recorded_, key);
+      if (directory == nullptr) continue;
       if (!std::filesystem::exists(data_directory() / directory->get<std::string>())) {
         GTEST_SKIP() << "the published tokenizers are not here; set TENON_TEST_DATA";
       }
@@ -265,6 +305,9 @@ TEST_P(Oracle, EncodesAsRecorded) {
       EXPECT_EQ(tokenizer_->encode(text), ids.get<std::vector<std::int32_t>>()) << quoted(text);
     }
     EXPECT_EQ(tokenizer_->vocabulary_size(), recorded_["bound"].get<std::int64_t>());
+    if (const Json* pad = find_field(recorded_, "pad")) {
+      EXPECT_EQ(tokenizer_->pad(), pad->get<std::int32_t>());
+    }
   }
   compare_encoding("ids", {});
   compare_encoding("plain", {.add_special_tokens = false});
