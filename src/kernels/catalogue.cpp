@@ -9,9 +9,10 @@ namespace tenon::kernels {
 std::span<const KernelRow* const> all_rows() {
   static const std::vector<const KernelRow*> kRows = [] {
     std::vector<const KernelRow*> rows;
-    for (const auto table : {cpu::activation_rows(), cpu::attention_rows(), cpu::elementwise_rows(),
-                             cpu::linear_rows(), cpu::movement_rows(), cpu::normalization_rows(),
-                             cpu::reduction_rows()}) {
+    for (const auto table :
+         {cpu::activation_rows(), cpu::attention_rows(), cpu::convolution_rows(), cpu::image_rows(),
+          cpu::elementwise_rows(), cpu::linear_rows(), cpu::movement_rows(),
+          cpu::normalization_rows(), cpu::reduction_rows()}) {
       for (const KernelRow& row : table) rows.push_back(&row);
     }
     return rows;

@@ -11,8 +11,10 @@ std::span<const OpSchema>
 activation_ops();  // Relu Sigmoid Tanh Erf Gelu Swish Softmax ... one input of the same shape
 std::span<const OpSchema> arithmetic_ops();  // Add Mul Pow Where Equal ... broadcasting
 std::span<const OpSchema>
-attention_ops();                         // RotaryEmbedding, tenon.Attention, tenon.CachedAttention
-std::span<const OpSchema> linear_ops();  // MatMul Gemm tenon.Linear tenon.SwiGlu
+attention_ops();  // RotaryEmbedding, tenon.Attention, tenon.CachedAttention
+std::span<const OpSchema> convolution_ops();
+std::span<const OpSchema> image_ops();
+std::span<const OpSchema> linear_ops();         // MatMul Gemm tenon.Linear tenon.SwiGlu
 std::span<const OpSchema> normalization_ops();  // LayerNormalization RMSNormalization ...
 std::span<const OpSchema> reduction_ops();      // ReduceMean ReduceSum ReduceMax ArgMax CumSum ...
 std::span<const OpSchema>

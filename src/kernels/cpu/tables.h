@@ -10,7 +10,9 @@ namespace tenon::kernels::cpu {
 std::span<const KernelRow> activation_rows();  // Gelu Swish tenon.SwiGlu
 std::span<const KernelRow>
 attention_rows();  // tenon.CachedAttention tenon.Attention RotaryEmbedding
-std::span<const KernelRow> elementwise_rows();    // Add Mul Pow Where Cast Sqrt ...
+std::span<const KernelRow> elementwise_rows();  // Add Mul Pow Where Cast Sqrt ...
+std::span<const KernelRow> convolution_rows();
+std::span<const KernelRow> image_rows();
 std::span<const KernelRow> linear_rows();         // tenon.Linear MatMul Gemm
 std::span<const KernelRow> movement_rows();       // Reshape Transpose Gather Concat ...
 std::span<const KernelRow> normalization_rows();  // RMSNormalization LayerNormalization
