@@ -1,31 +1,11 @@
 #include "kernels/cpu/linear/reference.h"
 
-#include <cmath>
-#include <numbers>
-
+#include "kernels/cpu/linear/exact_activation.h"
 #include "kernels/cpu/linear/matrix.h"
 #include "kernels/cpu/linear/operands.h"
 
 namespace tenon::kernels::cpu::linear {
 namespace {
-
-double activate(Activation activation, double x) {
-  switch (activation) {
-    case Activation::relu:
-      return x < 0.0 ? 0.0 : x;
-    case Activation::gelu:
-      return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
-    case Activation::gelu_tanh: {
-      const double scale = std::sqrt(2.0 / std::numbers::pi);
-      return 0.5 * x * (1.0 + std::tanh(scale * (x + 0.044715 * x * x * x)));
-    }
-    case Activation::silu:
-      return x / (1.0 + std::exp(-x));
-    case Activation::none:
-      break;
-  }
-  return x;
-}
 
 bool all_plain_floats(const StepDescription& step) {
   const auto plain = [](const StepDescription::Operand& operand) {
