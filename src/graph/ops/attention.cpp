@@ -151,16 +151,6 @@ void infer_attention(InferenceContext& context) {
     context.set_output(i, i == 2 ? context.input(2).dtype : q.dtype, others[i - 1]);
 }
 
-// q [B, Hq, S, D], k [B, Hkv, T, D], v [B, Hkv, T, Dv], mask? -> [B, Hq, S, Dv]
-void infer_plain_attention(InferenceContext& context) {
-  for (std::size_t i = 0; i < 3; ++i) require_rank(context, i, 4);
-  const AttentionSizes sizes = attention_sizes(context, heads_of(context, 0, ""),
-                                               heads_of(context, 1, ""), heads_of(context, 2, ""));
-  if (context.has_input(3)) check_mask(context, 3, sizes);
-  context.set_output(0, context.input(0).dtype,
-                     {sizes.batch, sizes.q_heads, sizes.queries, sizes.value_width});
-}
-
 // Head h of a row of `index` begins at offset + h * stride; all must lie inside the width.
 void check_heads_inside(const InferenceContext& context, std::size_t index,
                         const std::string& prefix, std::int64_t heads, std::int64_t width) {
@@ -175,6 +165,53 @@ void check_heads_inside(const InferenceContext& context, std::size_t index,
     bad_input("{} heads of {} elements from {} by {} do not lie in a row of {}", heads, width,
               offset, stride, row.to_string());
   }
+}
+
+// The type to which the numbers that enter products may be rounded.
+void check_precision(const InferenceContext& context) {
+  const std::string precision = context.attributes().get_string("precision", "fp32");
+  if (precision != "fp32" && precision != "bf16")
+    bad_input("precision \"{}\", expected \"fp32\" or \"bf16\"", precision);
+}
+
+// Rows: q [B, S, width], k and v [B, T, width], mask? -> [B, S, q_heads * head_dim]; the heads lie
+// in the rows as in tenon.CachedAttention.
+void infer_row_attention(InferenceContext& context) {
+  const Value& q = float_input(context, 0);
+  const std::int64_t q_heads = positive(context, "q_heads");
+  const std::int64_t kv_heads = positive(context, "kv_heads");
+  const std::int64_t width = positive(context, "head_dim");
+  require_grouped(Dim(q_heads), Dim(kv_heads));
+  for (std::size_t i = 0; i < 3; ++i) {
+    require_rank(context, i, 3);
+    float_input(context, i);
+    with_context("batches of Q, K and V",
+                 [&] { context.require_equal(q.shape[0], context.input(i).shape[0]); });
+  }
+  check_heads_inside(context, 0, "q", q_heads, width);
+  check_heads_inside(context, 1, "k", kv_heads, width);
+  check_heads_inside(context, 2, "v", kv_heads, width);
+  const Dim keys = with_context("tokens of K and V", [&] {
+    return context.require_equal(context.input(1).shape[1], context.input(2).shape[1]);
+  });
+  if (context.has_input(3)) {
+    const Dim dim(width);
+    check_mask(context, 3,
+               {q.shape[0], Dim(q_heads), Dim(kv_heads), q.shape[1], keys, dim, dim});
+  }
+  context.set_output(0, q.dtype, {q.shape[0], q.shape[1], Dim(q_heads) * Dim(width)});
+}
+
+// q [B, Hq, S, D], k [B, Hkv, T, D], v [B, Hkv, T, Dv], mask? -> [B, Hq, S, Dv]; or rows.
+void infer_plain_attention(InferenceContext& context) {
+  check_precision(context);
+  if (context.input(0).shape.size() == 3) return infer_row_attention(context);
+  for (std::size_t i = 0; i < 3; ++i) require_rank(context, i, 4);
+  const AttentionSizes sizes = attention_sizes(context, heads_of(context, 0, ""),
+                                               heads_of(context, 1, ""), heads_of(context, 2, ""));
+  if (context.has_input(3)) check_mask(context, 3, sizes);
+  context.set_output(0, context.input(0).dtype,
+                     {sizes.batch, sizes.q_heads, sizes.queries, sizes.value_width});
 }
 
 // q, k, v: [..., width], cos?, sin? [..., rotary_dim / 2] -> [..., q_heads * head_dim]
@@ -223,7 +260,15 @@ const OpSchema kOps[] = {
      {"is_causal", "kv_num_heads", "q_num_heads", "qk_matmul_output_mode", "scale", "softcap",
       "softmax_precision"},
      infer_attention},
-    {"tenon.Attention", 0, 3, 4, 1, 1, {"scale"}, infer_plain_attention},
+    {"tenon.Attention",
+     0,
+     3,
+     4,
+     1,
+     1,
+     {"scale", "is_causal", "precision", "q_heads", "kv_heads", "head_dim", "q_offset",
+      "q_head_stride", "k_offset", "k_head_stride", "v_offset", "v_head_stride"},
+     infer_plain_attention},
     {"tenon.CachedAttention",
      0,
      3,

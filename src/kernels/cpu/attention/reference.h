@@ -13,8 +13,8 @@ std::size_t cached_reference_workspace(const StepDescription& step, std::span<co
                                        int threads);
 std::size_t cached_reference_page_bytes(const StepDescription& step);
 
-/// tenon.Attention, q [B, Hq, S, D], k [B, Hkv, T, D], v [B, Hkv, T, Dv], mask?. A row that may
-/// look at nothing (-inf or false everywhere) gives zeros.
+/// tenon.Attention of rank 4 and of rank 3 (plain_spec.h). A row that may look at nothing (-inf or
+/// false everywhere) gives zeros.
 bool accepts_attention(const StepDescription& step);
 BoundKernel bind_attention_reference(const StepDescription& step);
 

@@ -2,69 +2,41 @@
 // strides.
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "kernels/cpu/any_float.h"
+#include "kernels/cpu/attention/mask.h"
+#include "kernels/cpu/attention/plain_spec.h"
 #include "kernels/cpu/attention/reference.h"
 #include "kernels/cpu/attention/softmax_sum.h"
 
 namespace tenon::kernels::cpu::attention {
 namespace {
 
-constexpr double kNever = -std::numeric_limits<double>::infinity();
+constexpr double kNever = Mask::kHidden;
 
 /// [batch, head, token, element], wherever the four lie in memory.
 struct Operand {
   FloatReader data;
   std::int64_t heads = 0, tokens = 0, dim = 0;
-  std::int64_t head_stride = 0, token_stride = 0;
+  HeadPlaces where{};
 
   std::int64_t at(std::int64_t batch, std::int64_t head, std::int64_t token) const {
-    return batch * heads * tokens * dim + head * head_stride + token * token_stride;
+    return where.at(batch, head, token);
   }
 };
 
 /// 4-D [B, H, S, D] or 3-D [B, S, H * D].
 Operand operand_of(const FloatReader& data, const Shape& shape, std::int64_t heads) {
   if (shape.size() == 4) {
-    return {data, shape[1], shape[2], shape[3], shape[2] * shape[3], shape[3]};
+    return {data,
+            shape[1],
+            shape[2],
+            shape[3],
+            {0, shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3]}};
   }
   const std::int64_t dim = shape[2] / heads;
-  return {data, heads, shape[1], dim, dim, shape[2]};
+  return {data, heads, shape[1], dim, {0, shape[1] * shape[2], dim, shape[2]}};
 }
-
-/// Additive or boolean, broadcast from the right; keys beyond a short last axis are hidden.
-class Mask {
- public:
-  Mask() : data_(DType::f32, nullptr) {}
-  Mask(const TensorView& view, std::array<std::int64_t, 4> full, bool broadcast_keys)
-      : data_(view), bools_(view.dtype == DType::boolean ? view.data : nullptr), present_(true) {
-    std::int64_t stride = 1;
-    keys_ = view.shape.empty() ? 1 : view.shape.back();
-    for (std::size_t i = 0; i < view.shape.size(); ++i) {
-      const std::size_t from_right = view.shape.size() - 1 - i;
-      const std::int64_t dim = view.shape[from_right];
-      strides_[3 - i] = dim == 1 && full[3 - i] != 1 ? 0 : stride;
-      stride *= dim;
-    }
-    if (keys_ == 1 && broadcast_keys) keys_ = full[3];
-  }
-
-  double at(std::int64_t b, std::int64_t h, std::int64_t s, std::int64_t t) const {
-    if (!present_) return 0.0;
-    if (t >= keys_) return kNever;
-    const std::int64_t i = b * strides_[0] + h * strides_[1] + s * strides_[2] + t * strides_[3];
-    if (bools_ != nullptr) return bools_[i] != std::byte{0} ? 0.0 : kNever;
-    return data_[i];
-  }
-
- private:
-  FloatReader data_;
-  const std::byte* bools_ = nullptr;
-  bool present_ = false;
-  std::int64_t keys_ = 0;
-  std::array<std::int64_t, 4> strides_{};
-};
 
 struct Options {
   double scale = 1.0;
@@ -198,26 +170,26 @@ bool heads_divide(std::int64_t q_heads, std::int64_t kv_heads) {
 
 }  // namespace
 
-bool accepts_attention(const StepDescription& step) {
-  return float_operands(step) && step.inputs[0].shape.size() == 4 && step.outputs.size() == 1 &&
-         step.inputs.size() <= 4 && mask_fits(step) && step.inputs[2].shape[3] >= 0 &&
-         heads_divide(step.inputs[0].shape[1], step.inputs[1].shape[1]);
-}
+bool accepts_attention(const StepDescription& step) { return parse_plain(step).has_value(); }
 
 BoundKernel bind_attention_reference(const StepDescription& step) {
-  return [options = parse(step)](const Invocation& call) {
-    const Shape& q = call.inputs[0].shape;
-    const Shape& k = call.inputs[1].shape;
+  return [spec = *parse_plain(step), options = parse(step)](const Invocation& call) {
+    const PlainSizes sizes =
+        plain_sizes(spec, call.inputs[0].shape, call.inputs[1].shape, call.inputs[2].shape);
     const Operand none{FloatReader(DType::f32, nullptr)};
-    const Mask mask = has(call, 3) ? Mask(call.inputs[3], {q[0], q[1], q[2], k[2]}, true) : Mask();
-    const Call work{operand_of(FloatReader(call.inputs[0]), q, 0),
-                    operand_of(FloatReader(call.inputs[1]), k, 0),
-                    operand_of(FloatReader(call.inputs[2]), call.inputs[2].shape, 0),
-                    none,
-                    none,
-                    mask,
-                    options};
-    attend(call, work, q[0], nullptr);
+    const Mask mask =
+        has(call, 3)
+            ? Mask(call.inputs[3], {sizes.batch, sizes.q_heads, sizes.queries, sizes.keys}, true)
+            : Mask();
+    const Call work{
+        {FloatReader(call.inputs[0]), sizes.q_heads, sizes.queries, sizes.dim, sizes.q},
+        {FloatReader(call.inputs[1]), sizes.kv_heads, sizes.keys, sizes.dim, sizes.k},
+        {FloatReader(call.inputs[2]), sizes.kv_heads, sizes.keys, sizes.value_dim, sizes.v},
+        none,
+        none,
+        mask,
+        options};
+    attend(call, work, sizes.batch, nullptr);
   };
 }
 

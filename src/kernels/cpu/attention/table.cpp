@@ -2,6 +2,7 @@
 #include <array>
 
 #include "kernels/cpu/attention/cached.h"
+#include "kernels/cpu/attention/flash_driver.h"
 #include "kernels/cpu/attention/reference.h"
 #include "kernels/cpu/tables.h"
 
@@ -11,6 +12,21 @@ namespace {
 template <const attention::TileKernel& tile>
 BoundKernel bind_tiles(const StepDescription& step) {
   return attention::bind_cached(step, tile);
+}
+
+template <const attention::FlashKernel& kernel>
+constexpr KernelRow flash_row(std::string_view name, Isa isa,
+                              bool (*accepts)(const StepDescription&)) {
+  return {.op = "tenon.Attention",
+          .name = name,
+          .isa = isa,
+          .weight_format = "",
+          .accepts = accepts,
+          .bind = [](const StepDescription& step) { return attention::bind_flash(step, kernel); },
+          .workspace =
+              [](const StepDescription& step, std::span<const Shape> inputs, int threads) {
+                return attention::flash_workspace(step, inputs, threads, kernel);
+              }};
 }
 
 }  // namespace
@@ -72,6 +88,11 @@ std::span<const KernelRow> attention_rows() {
                 .workspace = cached_reference_workspace,
                 .page_bytes = cached_reference_page_bytes,
                 .uses_state = true},
+      flash_row<amx::kTileFlash>("attention_bf16_amx", Isa::amx_bf16, accepts_narrow_flash),
+      flash_row<avx512_bf16::kPairFlash>("attention_bf16_avx512_bf16", Isa::avx512_bf16,
+                                         accepts_narrow_flash),
+      flash_row<avx512::kFloatFlash>("attention_f32_avx512", Isa::avx512, accepts_flash),
+      flash_row<avx2::kFloatFlash>("attention_f32_avx2", Isa::avx2, accepts_flash),
       KernelRow{.op = "tenon.Attention",
                 .name = "attention_reference",
                 .isa = Isa::none,
