@@ -38,6 +38,9 @@ OPS = frozenset(
     Shape Size Reshape Flatten Transpose Squeeze Unsqueeze Expand Tile ConstantOfShape Constant
     Range EyeLike
     Gather GatherElements GatherND ScatterND ScatterElements Slice Split Concat Pad Trilu OneHot
+    Conv ConvTranspose MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool
+    Resize Upsample GridSample DepthToSpace SpaceToDepth
+    LRN MeanVarianceNormalization LpNormalization Einsum
     """.split()
 )
 
@@ -71,6 +74,8 @@ SHAPE_INPUTS = {
     "OneHot": [1],
     "Split": [1],
     "CumSum": [1],
+    "Resize": [2, 3],
+    "Upsample": [1],
     **{
         f"Reduce{name}": [1]
         for name in "Mean Sum Prod Max Min L1 L2 SumSquare LogSum LogSumExp".split()

@@ -147,6 +147,55 @@ void infer_resize(InferenceContext& context) {
   context.set_output(0, x.dtype, shape);
 }
 
+// Grid [N, places..., coordinates of a place in x, the last axis first].
+void infer_grid_sample(InferenceContext& context) {
+  const Value& x = float_input(context, 0);
+  require_min_rank(context, 0, 3);
+  const Value& grid = float_input(context, 1);
+  require_rank(context, 1, x.shape.size());
+  known_word(context, "mode", "linear", {"linear", "nearest", "cubic"});
+  known_word(context, "padding_mode", "zeros", {"zeros", "border", "reflection"});
+  DimShape shape = {context.require_equal(x.shape[0], grid.shape[0]), x.shape[1]};
+  shape.insert(shape.end(), grid.shape.begin() + 1, grid.shape.end() - 1);
+  context.require_equal(grid.shape.back(), Dim(static_cast<std::int64_t>(x.shape.size()) - 2));
+  context.set_output(0, x.dtype, std::move(shape));
+}
+
+std::int64_t block_size(const InferenceContext& context) {
+  const std::int64_t block = context.attributes().get_int("blocksize", 0);
+  if (block < 1 || block > 65536)
+    bad_input("attribute blocksize is {}, expected 1 to 65536", block);
+  return block;
+}
+
+// dim / divisor, which must leave nothing.
+Dim exact_quotient(InferenceContext& context, const Dim& dim, std::int64_t divisor) {
+  const Dim quotient = Dim::floor_div(dim, Dim(divisor));
+  with_context(fmt::format("{} divides into parts of {}", dim.to_string(), divisor),
+               [&] { context.require_equal(quotient * Dim(divisor), dim); });
+  return quotient;
+}
+
+void infer_depth_to_space(InferenceContext& context) {
+  const Value& x = context.input(0);
+  require_rank(context, 0, 4);
+  const std::int64_t block = block_size(context);
+  known_word(context, "mode", "DCR", {"DCR", "CRD"});
+  context.set_output(0, x.dtype,
+                     {x.shape[0], exact_quotient(context, x.shape[1], block * block),
+                      x.shape[2] * Dim(block), x.shape[3] * Dim(block)});
+}
+
+void infer_space_to_depth(InferenceContext& context) {
+  const Value& x = context.input(0);
+  require_rank(context, 0, 4);
+  const std::int64_t block = block_size(context);
+  context.set_output(
+      0, x.dtype,
+      {x.shape[0], x.shape[1] * Dim(block * block), exact_quotient(context, x.shape[2], block),
+       exact_quotient(context, x.shape[3], block)});
+}
+
 const OpSchema kOps[] = {
     {"Resize",
      19,
@@ -157,6 +206,9 @@ const OpSchema kOps[] = {
      {"antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside",
       "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode"},
      infer_resize},
+    {"GridSample", 22, 2, 2, 1, 1, {"align_corners", "mode", "padding_mode"}, infer_grid_sample},
+    {"DepthToSpace", 13, 1, 1, 1, 1, {"blocksize", "mode"}, infer_depth_to_space},
+    {"SpaceToDepth", 13, 1, 1, 1, 1, {"blocksize"}, infer_space_to_depth},
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 namespace tenon::kernels::cpu::convolution {
 
-std::span<const KernelRow> reference_conv_rows();  // Conv
+std::span<const KernelRow> reference_conv_rows();            // Conv
+std::span<const KernelRow> reference_conv_transpose_rows();  // ConvTranspose
 
 }  // namespace tenon::kernels::cpu::convolution

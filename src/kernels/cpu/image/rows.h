@@ -7,6 +7,8 @@
 
 namespace tenon::kernels::cpu {
 
-std::span<const KernelRow> resize_rows();  // Resize
+std::span<const KernelRow> resize_rows();       // Resize
+std::span<const KernelRow> grid_sample_rows();  // GridSample
+std::span<const KernelRow> block_rows();        // DepthToSpace SpaceToDepth
 
 }  // namespace tenon::kernels::cpu
