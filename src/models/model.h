@@ -13,10 +13,21 @@
 
 namespace tenon::models {
 
+/// How a network over noisy pictures is told the time.
+enum class TimestepForm : unsigned char {
+  scalar_int64,     ///< one for all pictures, as optimum exports
+  per_batch_float,  ///< [batch_size] in the model's dtype, as diffusers' script exports
+};
+
 struct BuildOptions {
-  DType dtype = DType::f32;  ///< of weights, activations and cache; norm statistics, softmax and
-                             ///< rotary stay fp32
-  bool with_past = true;     ///< past_key_values in, present out
+  DType dtype = DType::f32;    ///< of weights, activations and cache; norm statistics, softmax and
+                               ///< rotary stay fp32
+  bool with_past = true;       ///< past_key_values in, present out
+  bool hidden_states = false;  ///< text encoders: hidden_states.N out, 0 behind the embeddings
+  TimestepForm timestep_form = TimestepForm::scalar_int64;
+  /// UNets: heights and widths need not be multiples of 2^(upsamplers). Upsampling follows the
+  /// sizes of the skips then, where it otherwise doubles, which is quicker.
+  bool any_size = false;
 };
 
 /// Gives the weight of that name, which must have that shape.
