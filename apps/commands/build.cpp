@@ -18,6 +18,7 @@ struct Options {
   std::vector<std::string> skip_passes;
   std::string dump;
   bool no_verify = false;
+  int level = 2;
   std::int64_t verify_tokens = 0;
 };
 
@@ -39,6 +40,7 @@ void print_bill(const planner::CompileReport& report, const engine::Engine& engi
                  pass.skipped ? "skipped" : std::to_string(pass.rewrites), pass.seconds * 1e3);
     }
   }
+  if (report.measured > 0) fmt::print(stderr, "  {} timings of kernels\n", report.measured);
   std::map<std::string, int> kernels;
   for (const auto& step : engine.steps) {
     for (const auto& choice : step.kernels) ++kernels[choice.kernel];
@@ -65,7 +67,9 @@ void build(const Options& options, const Common& common) {
   if (options.target != "cpu")
     fail(ErrorCode::usage, "target '{}' is not there; cpu is", options.target);
   planner::CompileOptions compile;
-  compile.target = Target::native(parse_precision(options.precision));
+  compile.target = options.level == 0 ? Target::reference_run()
+                                      : Target::native(parse_precision(options.precision));
+  compile.tune = options.level >= 2;
   compile.target.skip_passes.insert(options.skip_passes.begin(), options.skip_passes.end());
   compile.dump = options.dump;
   compile.threads = common.threads;
@@ -127,6 +131,11 @@ void add_build(CLI::App& program, Common& common, int&) {
   command->add_option("--precision", options->precision, "of the weights: fp32, bf16 or int8");
   command->add_option("--budget", options->budget,
                       "error allowed, e.g. kl=1e-3,top1=0.98 (default: by precision)");
+  command
+      ->add_option("-O", options->level,
+                   "0: the reference run, no rewrites and plain kernels; 1: the most specialised "
+                   "kernels; 2: the kernels that measure fastest here")
+      ->check(CLI::Range(0, 4));
   command->add_option("--skip-pass", options->skip_passes,
                       "leave out a rewrite by name; repeatable");
   command->add_option("--dump-passes", options->dump, "folder for the graph after each pass");

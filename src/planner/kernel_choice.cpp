@@ -29,7 +29,7 @@ DType storage_type(const graph::Graph& graph, const Node& node, std::size_t inpu
   const graph::Value& value = graph.value(node.inputs[input]);
   const std::string_view op = node.op->name;
   const bool reads_narrow = (op == "Gather" && input == 0) || (op == "MatMul" && input == 1) ||
-                            (op == "tenon.Linear" && input == 1);
+                            ((op == "tenon.Linear" || op == "tenon.Conv") && input == 1);
   if (!reads_narrow || value.dtype != DType::f32) return value.dtype;
   const DType exact = value.constant->narrowest();
   const bool policy_is_narrow = !target.reference && target.precision != Precision::fp32;
@@ -42,22 +42,52 @@ bool format_suits(const kernels::KernelRow& row, const Target& target) {
   return format != nullptr && format->dtype == weight_type(target.precision);
 }
 
-bool row_suits(const kernels::KernelRow& row, kernels::StepDescription description,
+// The step as the row would see it: with the weight in the row's format.
+kernels::StepDescription packed_for(const kernels::KernelRow& row,
+                                    kernels::StepDescription description) {
+  if (row.weight_format.empty()) return description;
+  description.inputs[1].format = row.weight_format;
+  description.inputs[1].dtype = kernels::find_format(row.weight_format)->dtype;
+  return description;
+}
+
+bool row_suits(const kernels::KernelRow& row, const kernels::StepDescription& description,
                const Target& target) {
   if (target.reference)
     return row.isa == Isa::none && row.weight_format.empty() && row.accepts(description);
   if (row.isa > target.isa || !format_suits(row, target)) return false;
-  if (!row.weight_format.empty()) {
-    if (description.inputs.size() < 2 || !description.inputs[1].constant) return false;
-    description.inputs[1].format = row.weight_format;
-    description.inputs[1].dtype = kernels::find_format(row.weight_format)->dtype;
+  const bool packable = description.inputs.size() > 1 && description.inputs[1].constant;
+  return (row.weight_format.empty() || packable) && row.accepts(packed_for(row, description));
+}
+
+using Rows = std::vector<const kernels::KernelRow*>;
+
+// The most specialised first. All read the weight in the form that the first one does, and the
+// plain reference is no rival of a fast kernel.
+Rows rows_that_suit(const kernels::StepDescription& description, const Target& target) {
+  Rows suiting;
+  for (const kernels::KernelRow* row : kernels::rows_for(description.op)) {
+    if (!row_suits(*row, description, target)) continue;
+    const bool rival = suiting.empty() ||
+                       (row->weight_format == suiting[0]->weight_format && row->isa != Isa::none);
+    if (rival) suiting.push_back(row);
+    if (target.reference) suiting = {row};  // the plain reference comes last
   }
-  return row.accepts(description);
+  return suiting;
+}
+
+std::vector<DimShape> shapes_of(const graph::Graph& graph,
+                                const std::vector<graph::ValueId>& values) {
+  std::vector<DimShape> shapes;
+  for (const auto id : values)
+    shapes.push_back(id == graph::kNoValue ? DimShape() : graph.value(id).shape);
+  return shapes;
 }
 
 }  // namespace
 
-KernelChoice choose_kernel(const graph::Graph& graph, const Node& node, const Target& target) {
+KernelChoice choose_kernel(const graph::Graph& graph, const Node& node, const Target& target,
+                           Tuner* tuner) {
   KernelChoice choice;
   kernels::StepDescription description = describe(graph, node);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
@@ -65,23 +95,24 @@ KernelChoice choose_kernel(const graph::Graph& graph, const Node& node, const Ta
     choice.storage.push_back(constant ? storage_type(graph, node, i, target) : DType::f32);
     if (constant) description.inputs[i].dtype = choice.storage[i];
   }
-  const kernels::KernelRow* chosen = nullptr;
-  for (const kernels::KernelRow* row : kernels::rows_for(node.op->name)) {
-    if (!row_suits(*row, description, target)) continue;
-    chosen = row;
-    if (!target.reference) break;  // the most specialised comes first, the reference last
-  }
-  if (chosen == nullptr) {
+  const Rows rows = rows_that_suit(description, target);
+  if (rows.empty()) {
     std::string types;
     for (const auto& input : description.inputs)
       types += fmt::format(" {}", input.present ? dtype_name(input.dtype) : "-");
     bad_input("node {}: no kernel for {} of{}", node.name, node.op->name, types);
   }
-  choice.weight_format = chosen->weight_format;
+  const kernels::KernelRow& first = *rows[0];
+  choice.weight_format = first.weight_format;
   if (!choice.weight_format.empty())
     choice.storage[1] = kernels::find_format(choice.weight_format)->dtype;
-  choice.kernels.push_back({std::string(chosen->name)});
-  if (chosen->page_bytes != nullptr) choice.page_bytes = chosen->page_bytes(description);
+  if (tuner != nullptr) {
+    choice.kernels = tuner->choose(packed_for(first, description), shapes_of(graph, node.inputs),
+                                   shapes_of(graph, node.outputs), rows);
+  } else {
+    choice.kernels.push_back({std::string(first.name)});
+  }
+  if (first.page_bytes != nullptr) choice.page_bytes = first.page_bytes(description);
   return choice;
 }
 

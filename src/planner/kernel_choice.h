@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "graph/graph.h"
 #include "passes/target.h"
+#include "planner/tuning.h"
 
 namespace tenon::planner {
 
@@ -17,8 +18,9 @@ struct KernelChoice {
   std::size_t page_bytes = 0;  ///< of one cache page, for attention with state
 };
 
-/// Error(bad_input) names the node, its op and types when no kernel of the target takes it.
-KernelChoice choose_kernel(const graph::Graph& graph, const graph::Node& node,
-                           const Target& target);
+/// With a tuner the kernels that measure fastest, else the most specialised one. Error(bad_input)
+/// names the node, its op and types when no kernel of the target takes it.
+KernelChoice choose_kernel(const graph::Graph& graph, const graph::Node& node, const Target& target,
+                           Tuner* tuner = nullptr);
 
 }  // namespace tenon::planner

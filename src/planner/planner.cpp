@@ -6,11 +6,13 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "graph/op_schema.h"
 #include "planner/describe.h"
 #include "planner/evaluate.h"
 #include "planner/kernel_choice.h"
+#include "planner/tuning.h"
 
 namespace tenon::planner {
 namespace {
@@ -29,9 +31,11 @@ bool is_view(const Node& node) {
 
 class Compilation {
  public:
-  Compilation(const Graph& graph, const CompileOptions& options, ConstantStore& store)
+  Compilation(const Graph& graph, const CompileOptions& options, ConstantStore& store,
+              CompileReport& report)
       : graph_(graph),
         options_(options),
+        report_(report),
         store_(store),
         pool_(options.threads),
         engine_(std::make_shared<engine::Engine>()) {}
@@ -63,11 +67,32 @@ class Compilation {
   };
 
   void choose_kernels(const std::vector<NodeId>& order) {
+    std::optional<Tuner> tuner;
+    if (options_.tune && !options_.target.reference) {
+      const auto stopwatch = [this](const kernels::KernelRow& row, const Trial& trial) {
+        check_interrupt();
+        return measure(row, trial, pool_);
+      };
+      tuner.emplace(tuned_sizes(), pool_.size(), stopwatch, timing_cache());
+    }
     for (const NodeId id : order) {
       const Node& node = graph_.node(id);
-      choices_.push_back(is_view(node) ? KernelChoice{}
-                                       : choose_kernel(graph_, node, options_.target));
+      choices_.push_back(
+          is_view(node) ? KernelChoice{}
+                        : choose_kernel(graph_, node, options_.target, tuner ? &*tuner : nullptr));
     }
+    if (!tuner) return;
+    tuner->save();
+    report_.measured = tuner->measured();
+  }
+
+  // A decoder with state sees one token of one or of several sequences, or a chunk of a prompt.
+  std::vector<Dim::Bindings> tuned_sizes() const {
+    if (!graph_.find_value(engine::decoder_inputs::kRows)) return options_.profiles;
+    std::vector<Dim::Bindings> sizes;
+    for (const std::int64_t tokens : {1, 4, 16, 64, 256})
+      sizes.push_back({{"tokens", tokens}, {"logit_rows", std::min<std::int64_t>(tokens, 16)}});
+    return sizes;
   }
 
   engine::ValueIndex value_index(ValueId id) {
@@ -170,6 +195,7 @@ class Compilation {
 
   const Graph& graph_;
   const CompileOptions& options_;
+  CompileReport& report_;
   ConstantStore& store_;
   ThreadPool pool_;
   std::shared_ptr<engine::Engine> engine_;
@@ -197,7 +223,7 @@ std::shared_ptr<engine::Engine> compile(Graph& graph, const CompileOptions& opti
     const passes::PassContext context{options.target, evaluate};
     notes.passes = passes::optimize(graph, context, options.dump);
   }
-  auto engine = Compilation(graph, options, store).run();
+  auto engine = Compilation(graph, options, store, notes).run();
   engine::validate(*engine);
   return engine;
 }

@@ -30,7 +30,8 @@ class MemoryStore final : public ConstantStore {
 struct CompileReport {
   std::vector<passes::PassReport> passes;
   std::vector<std::string>
-      notes;  ///< what the user should know: a slow path, a kernel that was not there
+      notes;         ///< what the user should know: a slow path, a kernel that was not there
+  int measured = 0;  ///< timings taken to choose among kernels
 };
 
 struct CompileOptions {
@@ -38,7 +39,11 @@ struct CompileOptions {
   std::string name;
   std::int64_t context_length = 0;  ///< positions that a decoder was made for; 0: not known
   std::filesystem::path dump;       ///< folder for the graph after each pass; may be empty
-  int threads = 0;                  ///< for packing
+  int threads = 0;                  ///< for packing and tuning
+  /// Measure rival kernels on this machine, and remember the times for later builds.
+  bool tune = false;
+  /// Sizes that matter, each set naming every symbol; a decoder with state has its own.
+  std::vector<Dim::Bindings> profiles;
   /// Called with bytes of constants stored and in all.
   std::function<void(std::uint64_t, std::uint64_t)> progress;
 };
