@@ -46,6 +46,7 @@ class BundleFile : public testing::Test {
     engine.outputs = {2};
     engine.constraints = {{Dim::symbol("n"), Dim(4), "somewhere"}};
     engine.state = {2, 1024, 512};
+    engine.tuned = {{{"n", 4}}, {{"n", 8}, {"m", 2}}};
     Contents contents;
     contents.files["tokenizer.json"] = std::string("{\0}", 3);
     contents.provenance = {{"from", "here"}};
@@ -77,6 +78,9 @@ TEST_F(BundleFile, ComesBackAsItWas) {
     EXPECT_EQ(engine.steps[0].attributes.get_string("s", ""), "text");
     EXPECT_EQ(engine.steps[0].attributes.size(), 6U);
     EXPECT_EQ(engine.state.context_length, 512);
+    EXPECT_TRUE(engine::tuned_for(engine, {{"n", 6}, {"m", 2}}));
+    EXPECT_FALSE(engine::tuned_for(engine, {{"n", 9}, {"m", 2}}));
+    EXPECT_FALSE(engine::tuned_for(engine, {{"other", 1}}));
     EXPECT_EQ(bundle.contents.files.at("tokenizer.json"), std::string("{\0}", 3));
     EXPECT_EQ(bundle.contents.provenance.at("from"), "here");
     EXPECT_TRUE(bundle.contents.evidence.is_null());

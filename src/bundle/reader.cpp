@@ -108,6 +108,13 @@ engine::Constant read_constant(const schema::Constant& from,
   return constant;
 }
 
+Dim::Bindings read_sizes(const schema::Sizes& from) {
+  Dim::Bindings sizes;
+  if (from.sizes() == nullptr) return sizes;
+  for (const auto* size : *from.sizes()) sizes[text_of(size->name())] = size->size();
+  return sizes;
+}
+
 engine::Engine read_engine(const schema::Engine& from,
                            const std::shared_ptr<const MappedFile>& file, const Header& header) {
   engine::Engine engine;
@@ -133,6 +140,9 @@ engine::Engine read_engine(const schema::Engine& from,
   engine.inputs = numbers_of(from.inputs());
   engine.outputs = numbers_of(from.outputs());
   engine.state = {from.layers(), from.page_bytes(), from.context_length()};
+  if (from.tuned() != nullptr) {
+    for (const auto* sizes : *from.tuned()) engine.tuned.push_back(read_sizes(*sizes));
+  }
   engine::validate(engine);
   return engine;
 }

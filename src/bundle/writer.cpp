@@ -77,6 +77,13 @@ Offset<schema::Constraint> write_constraint(FlatBufferBuilder& to,
   return schema::CreateConstraint(to, a, b, to.CreateString(constraint.where));
 }
 
+Offset<schema::Sizes> write_sizes(FlatBufferBuilder& to, const Dim::Bindings& sizes) {
+  std::vector<Offset<schema::Size>> entries;
+  for (const auto& [name, size] : sizes)
+    entries.push_back(schema::CreateSize(to, to.CreateString(name), size));
+  return schema::CreateSizes(to, to.CreateVector(entries));
+}
+
 Offset<schema::Engine> write_engine(FlatBufferBuilder& to, const std::string& component,
                                     const engine::Engine& engine) {
   const auto part = to.CreateString(component);
@@ -84,6 +91,7 @@ Offset<schema::Engine> write_engine(FlatBufferBuilder& to, const std::string& co
   const auto constants = write_all(to, engine.constants, write_constant);
   const auto steps = write_all(to, engine.steps, write_step);
   const auto constraints = write_all(to, engine.constraints, write_constraint);
+  const auto tuned = write_all(to, engine.tuned, write_sizes);
   const auto inputs = to.CreateVector(engine.inputs);
   const auto outputs = to.CreateVector(engine.outputs);
   const auto name = to.CreateString(engine.name);
@@ -91,7 +99,7 @@ Offset<schema::Engine> write_engine(FlatBufferBuilder& to, const std::string& co
   const auto precision = to.CreateString(engine.precision);
   return schema::CreateEngine(to, part, name, isa, precision, values, constants, steps, inputs,
                               outputs, constraints, engine.state.layers, engine.state.page_bytes,
-                              engine.state.context_length);
+                              engine.state.context_length, tuned);
 }
 
 }  // namespace

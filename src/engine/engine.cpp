@@ -39,6 +39,21 @@ void check_operands(const Engine& engine, const Step& step, std::vector<bool>& d
 
 }  // namespace
 
+bool tuned_for(const Engine& engine, const Dim::Bindings& sizes) {
+  if (engine.tuned.empty()) return true;
+  return std::all_of(sizes.begin(), sizes.end(), [&](const auto& size) {
+    std::int64_t low = size.second + 1;
+    std::int64_t high = size.second - 1;
+    for (const Dim::Bindings& tuned : engine.tuned) {
+      const auto found = tuned.find(size.first);
+      if (found == tuned.end()) continue;
+      low = std::min(low, found->second);
+      high = std::max(high, found->second);
+    }
+    return low <= size.second && size.second <= high;
+  });
+}
+
 void validate(const Engine& engine) {
   std::vector<bool> defined(engine.values.size(), false);
   for (std::size_t i = 0; i < engine.values.size(); ++i) {

@@ -78,6 +78,8 @@ struct Engine {
   std::vector<ValueIndex> outputs;
   std::vector<Constraint> constraints;  ///< checked whenever sizes are bound
   DecoderState state;                   ///< layers == 0: none
+  /// Sizes that its kernels were chosen for; empty: for any. Others run, perhaps slower.
+  std::vector<Dim::Bindings> tuned;
 
   std::uint64_t weight_bytes() const {
     std::uint64_t sum = 0;
@@ -95,6 +97,10 @@ inline constexpr const char* kRows =
 inline constexpr const char* kLengths =
     "sequence_lengths";  ///< int64 [1, tokens]: length of the token's sequence after this run
 }  // namespace decoder_inputs
+
+/// Whether each size lies between the smallest and the largest of its name that the engine was
+/// tuned for. True for an engine tuned for none.
+bool tuned_for(const Engine& engine, const Dim::Bindings& sizes);
 
 /// Checks all indices, shapes and names of an engine that came from a file; Error(bad_input).
 void validate(const Engine& engine);

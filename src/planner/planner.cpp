@@ -82,6 +82,7 @@ class Compilation {
                         : choose_kernel(graph_, node, options_.target, tuner ? &*tuner : nullptr));
     }
     if (!tuner) return;
+    if (!graph_.find_value(engine::decoder_inputs::kRows)) engine_->tuned = options_.profiles;
     tuner->save();
     report_.measured = tuner->measured();
   }

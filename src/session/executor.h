@@ -41,6 +41,8 @@ class Executor {
   /// the next prepare or run.
   void run(std::span<const TensorView> inputs, const kernels::RaggedBatch* batch = nullptr);
   TensorView output(std::size_t index) const;
+  /// Of the inputs last prepared.
+  const Dim::Bindings& sizes() const { return plans_.front().sizes; }
 
   void observe(Observer observer) { observer_ = std::move(observer); }
   void enable_timings(bool on) { timing_ = on; }
