@@ -80,8 +80,8 @@ void infer_linear(InferenceContext& context) {
   context.set_output(0, x.dtype, std::move(shape));
 }
 
-// gate_up [..., 2 I] -> [..., I]
-void infer_swiglu(InferenceContext& context) {
+// Two halves [..., 2 I] -> [..., I]
+void infer_halves(InferenceContext& context) {
   const Value& x = float_input(context, 0);
   require_min_rank(context, 0, 1);
   const auto half = x.shape.back().divided_by(Dim(2));
@@ -95,7 +95,8 @@ const OpSchema kOps[] = {
     {"MatMul", 13, 2, 2, 1, 1, {}, infer_matmul},
     {"Gemm", 13, 2, 3, 1, 1, {"alpha", "beta", "transA", "transB"}, infer_gemm},
     {"tenon.Linear", 0, 2, 4, 1, 1, {"activation"}, infer_linear},
-    {"tenon.SwiGlu", 0, 1, 1, 1, 1, {}, infer_swiglu},
+    {"tenon.SwiGlu", 0, 1, 1, 1, 1, {}, infer_halves},
+    {"tenon.GeGlu", 0, 1, 1, 1, 1, {}, infer_halves},
 };
 
 }  // namespace

@@ -30,6 +30,10 @@ std::vector<const KernelRow*> fast_rows(std::string_view op) {
   return rows;
 }
 
+bool takes_halves(const KernelRow& row) {
+  return row.op == "tenon.SwiGlu" || row.op == "tenon.GeGlu";
+}
+
 Tensor run(const KernelRow& row, const Attributes& attributes, const Tensor& x, Shape out_shape,
            int threads = 1) {
   StepDescription step;
@@ -145,7 +149,7 @@ TEST(Activation, NanAndInfinitiesFollowTheFormula) {
   const Tensor x = Tensor::from_floats(
       {3}, std::vector<float>{std::numeric_limits<float>::quiet_NaN(), -kInf, kInf});
   for (const KernelRow& row : activation_rows()) {
-    if (row.op == "tenon.SwiGlu" || row.isa > native_isa()) continue;
+    if (takes_halves(row) || row.isa > native_isa()) continue;
     for (const char* form : {"none", "tanh"}) {
       const Tensor y = run(row, {{"approximate", form}}, x, {3});
       EXPECT_TRUE(std::isnan(y.as<float>()[0])) << row.name;
@@ -155,7 +159,10 @@ TEST(Activation, NanAndInfinitiesFollowTheFormula) {
   }
 }
 
-TEST(Activation, SwigluMultipliesTheHalves) {
+/// Both halves of rows that no width of a register divides; the reference follows `formula`, the
+/// fast rows the reference within `bound` ulp.
+void expect_halves(std::string_view op, std::string_view reference,
+                   double (*formula)(double first, double second), double bound) {
   for (const std::int64_t width : {1, 5, 16, 31, 1000}) {
     const std::int64_t rows = 37;
     std::vector<float> values(static_cast<std::size_t>(rows * 2 * width));
@@ -164,21 +171,19 @@ TEST(Activation, SwigluMultipliesTheHalves) {
     }
     const Tensor x = Tensor::from_floats({1, rows, 2 * width}, values);
     const Shape shape = {1, rows, width};
-    const Tensor want =
-        run(row_named("swiglu_reference"), {}, converted(x.view(), DType::f64), shape);
-    for (std::int64_t r = 0; r < rows; ++r) {  // the reference itself, from the definition
+    const Tensor want = run(row_named(reference), {}, converted(x.view(), DType::f64), shape);
+    for (std::int64_t r = 0; r < rows; ++r) {
       const auto first = static_cast<std::size_t>(r * 2 * width);
-      const auto gate = static_cast<double>(values[first]);
-      const auto up = static_cast<double>(values[first + static_cast<std::size_t>(width)]);
-      ASSERT_NEAR(want.as<double>()[static_cast<std::size_t>(r * width)],
-                  gate / (1.0 + std::exp(-gate)) * up, 1e-12);
+      const auto a = static_cast<double>(values[first]);
+      const auto b = static_cast<double>(values[first + static_cast<std::size_t>(width)]);
+      ASSERT_NEAR(want.as<double>()[static_cast<std::size_t>(r * width)], formula(a, b), 1e-12);
     }
-    for (const KernelRow* row : fast_rows("tenon.SwiGlu")) {
+    for (const KernelRow* row : fast_rows(op)) {
       for (const int threads : {1, 3}) {
         const Tensor got = run(*row, {}, x, shape, threads);
         for (std::size_t i = 0; i < got.as<float>().size(); ++i) {
           const double truth = want.as<double>()[i];
-          ASSERT_NEAR(static_cast<double>(got.as<float>()[i]), truth, 5.0 * ulp(truth))
+          ASSERT_NEAR(static_cast<double>(got.as<float>()[i]), truth, bound * ulp(truth))
               << row->name << " width " << width << " at " << i;
         }
       }
@@ -186,9 +191,25 @@ TEST(Activation, SwigluMultipliesTheHalves) {
   }
 }
 
+TEST(Activation, SwigluMultipliesTheHalves) {
+  expect_halves(
+      "tenon.SwiGlu", "swiglu_reference",
+      [](double gate, double up) { return gate / (1.0 + std::exp(-gate)) * up; }, 5.0);
+}
+
+TEST(Activation, GegluMultipliesTheHalves) {
+  expect_halves(
+      "tenon.GeGlu", "geglu_reference",
+      [](double hidden, double gate) {
+        return hidden * 0.5 * gate * std::erfc(-gate / std::sqrt(2.0));
+      },
+      // a product is rounded once; an ulp of a factor may be two of the product
+      2.0 * 8.0 + 1.0);
+}
+
 TEST(Activation, WritesNothingBeyondItsOutput) {
   for (const KernelRow& row : activation_rows()) {
-    if (row.op == "tenon.SwiGlu" || row.isa > native_isa()) continue;
+    if (takes_halves(row) || row.isa > native_isa()) continue;
     for (std::size_t count = 1; count < 40; ++count) {
       std::vector<float> x(count, 0.5F);
       std::vector<float> y(count + 32, 77.0F);

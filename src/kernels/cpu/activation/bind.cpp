@@ -19,6 +19,23 @@ BoundKernel map_elements(Run run) {
   };
 }
 
+// run(first, second, y, count) for stretches of the two halves of each row.
+template <typename Run>
+void for_halves(const Invocation& call, Run run) {
+  const float* x = call.inputs[0].as<float>().data();
+  float* y = call.outputs[0].as<float>().data();
+  const std::int64_t width = call.inputs[0].shape.back() / 2;
+  call.pool->parallel_for(call.inputs[0].count() / 2, kGrain,
+                          [&](std::int64_t begin, std::int64_t end) {
+                            for (std::int64_t i = begin; i < end;) {
+                              const std::int64_t count = std::min(end - i, width - i % width);
+                              const float* first = x + i / width * 2 * width + i % width;
+                              run(first, first + width, y + i, count);
+                              i += count;
+                            }
+                          });
+}
+
 }  // namespace
 
 BoundKernel bind_gelu(const StepDescription& step, const ActivationRuns& runs) {
@@ -34,18 +51,15 @@ BoundKernel bind_swish(const StepDescription& step, const ActivationRuns& runs) 
 
 BoundKernel bind_swiglu(const StepDescription&, const ActivationRuns& runs) {
   return [swiglu = runs.swiglu](const Invocation& call) {
-    const float* x = call.inputs[0].as<float>().data();
-    float* y = call.outputs[0].as<float>().data();
-    const std::int64_t width = call.inputs[0].shape.back() / 2;
-    call.pool->parallel_for(call.inputs[0].count() / 2, kGrain,
-                            [&](std::int64_t begin, std::int64_t end) {
-                              for (std::int64_t i = begin; i < end;) {
-                                const std::int64_t count = std::min(end - i, width - i % width);
-                                const float* gate = x + i / width * 2 * width + i % width;
-                                swiglu(gate, gate + width, y + i, count);
-                                i += count;
-                              }
-                            });
+    for_halves(call, [swiglu](const float* first, const float* second, float* y,
+                              std::int64_t count) { swiglu(first, second, y, count); });
+  };
+}
+
+BoundKernel bind_geglu(const StepDescription&, const ActivationRuns& runs) {
+  return [geglu = runs.geglu](const Invocation& call) {
+    for_halves(call, [geglu](const float* first, const float* second, float* y,
+                             std::int64_t count) { geglu(second, first, y, count); });
   };
 }
 

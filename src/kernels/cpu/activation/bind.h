@@ -9,5 +9,6 @@ namespace tenon::kernels::cpu::activation {
 BoundKernel bind_gelu(const StepDescription& step, const ActivationRuns& runs);
 BoundKernel bind_swish(const StepDescription& step, const ActivationRuns& runs);
 BoundKernel bind_swiglu(const StepDescription& step, const ActivationRuns& runs);
+BoundKernel bind_geglu(const StepDescription& step, const ActivationRuns& runs);
 
 }  // namespace tenon::kernels::cpu::activation

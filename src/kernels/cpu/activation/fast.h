@@ -18,6 +18,8 @@ struct ActivationRuns {
   void (*swish)(const float* x, float alpha, float* y, std::int64_t count);
   /// y = silu(gate) * up: the error of swish and one rounding.
   void (*swiglu)(const float* gate, const float* up, float* y, std::int64_t count);
+  /// y = gelu(gate) * up: the error of gelu and one rounding.
+  void (*geglu)(const float* gate, const float* up, float* y, std::int64_t count);
 };
 
 namespace avx2 {

@@ -32,6 +32,22 @@ BoundKernel map_elements(Function function) {
   };
 }
 
+template <typename Function>
+BoundKernel map_halves(Function function) {
+  return [function](const Invocation& call) {
+    const FloatReader x(call.inputs[0]);
+    const FloatWriter y(call.outputs[0]);
+    const std::int64_t width = call.inputs[0].shape.back() / 2;
+    call.pool->parallel_for(call.inputs[0].count() / 2, kGrain,
+                            [&](std::int64_t begin, std::int64_t end) {
+                              for (std::int64_t i = begin; i < end; ++i) {
+                                const std::int64_t first = i / width * 2 * width + i % width;
+                                y.set(i, function(x[first], x[first + width]));
+                              }
+                            });
+  };
+}
+
 }  // namespace
 
 BoundKernel bind_gelu_reference(const StepDescription& step) {
@@ -45,18 +61,11 @@ BoundKernel bind_swish_reference(const StepDescription& step) {
 }
 
 BoundKernel bind_swiglu_reference(const StepDescription&) {
-  return [](const Invocation& call) {
-    const FloatReader x(call.inputs[0]);
-    const FloatWriter y(call.outputs[0]);
-    const std::int64_t width = call.inputs[0].shape.back() / 2;
-    call.pool->parallel_for(call.inputs[0].count() / 2, kGrain,
-                            [&](std::int64_t begin, std::int64_t end) {
-                              for (std::int64_t i = begin; i < end; ++i) {
-                                const std::int64_t gate = i / width * 2 * width + i % width;
-                                y.set(i, swish(x[gate], 1.0) * x[gate + width]);
-                              }
-                            });
-  };
+  return map_halves([](double gate, double up) { return swish(gate, 1.0) * up; });
+}
+
+BoundKernel bind_geglu_reference(const StepDescription&) {
+  return map_halves([](double hidden, double gate) { return hidden * gelu(gate); });
 }
 
 }  // namespace tenon::kernels::cpu::activation

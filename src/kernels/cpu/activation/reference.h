@@ -11,5 +11,7 @@ BoundKernel bind_gelu_reference(const StepDescription& step);
 BoundKernel bind_swish_reference(const StepDescription& step);
 /// tenon.SwiGlu: [..., 2 I] -> [..., I], silu(first half) * second half.
 BoundKernel bind_swiglu_reference(const StepDescription& step);
+/// tenon.GeGlu: [..., 2 I] -> [..., I], first half * gelu(second half), the erf form.
+BoundKernel bind_geglu_reference(const StepDescription& step);
 
 }  // namespace tenon::kernels::cpu::activation

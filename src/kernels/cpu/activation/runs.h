@@ -86,19 +86,30 @@ struct Functions {
     const Reg factor = S::set(alpha);
     map(x, y, count, [factor](Reg value) { return swish(value, factor); });
   }
-  static void run_swiglu(const float* gate, const float* up, float* y, std::int64_t count) {
-    const Reg one = S::set(1.0F);
+  /// y = function(x) * factors, vector by vector.
+  template <typename Function>
+  static void map_product(const float* x, const float* factors, float* y, std::int64_t count,
+                          Function function) {
     std::int64_t i = 0;
     for (; i + S::kLanes <= count; i += S::kLanes) {
-      S::store(y + i, S::multiply(swish(S::read(gate + i), one), S::read(up + i)));
+      S::store(y + i, S::multiply(function(S::read(x + i)), S::read(factors + i)));
     }
     float last[S::kLanes] = {};
-    for (std::int64_t j = i; j < count; ++j) last[j - i] = gate[j];
-    S::store(last, swish(S::read(last), one));
-    for (std::int64_t j = i; j < count; ++j) y[j] = last[j - i] * up[j];
+    for (std::int64_t j = i; j < count; ++j) last[j - i] = x[j];
+    S::store(last, function(S::read(last)));
+    for (std::int64_t j = i; j < count; ++j) y[j] = last[j - i] * factors[j];
   }
 
-  static constexpr ActivationRuns kRuns = {run_gelu, run_gelu_tanh, run_swish, run_swiglu};
+  static void run_swiglu(const float* gate, const float* up, float* y, std::int64_t count) {
+    const Reg one = S::set(1.0F);
+    map_product(gate, up, y, count, [one](Reg value) { return swish(value, one); });
+  }
+  static void run_geglu(const float* gate, const float* up, float* y, std::int64_t count) {
+    map_product(gate, up, y, count, gelu);
+  }
+
+  static constexpr ActivationRuns kRuns = {run_gelu, run_gelu_tanh, run_swish, run_swiglu,
+                                           run_geglu};
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The rows of Gelu, Swish and tenon.SwiGlu.
+// The rows of Gelu, Swish, tenon.SwiGlu and tenon.GeGlu.
 #include <array>
 
 #include "kernels/cpu/activation/bind.h"
@@ -8,6 +8,7 @@
 namespace tenon::kernels::cpu {
 namespace {
 
+using activation::bind_geglu_reference;
 using activation::bind_gelu_reference;
 using activation::bind_swiglu_reference;
 using activation::bind_swish_reference;
@@ -24,7 +25,7 @@ bool known_form(const StepDescription& step) {
 
 bool accepts_gelu(const StepDescription& step) { return one_float_type(step) && known_form(step); }
 
-bool accepts_swiglu(const StepDescription& step) {
+bool accepts_halves(const StepDescription& step) {
   if (!one_float_type(step) || step.inputs[0].shape.empty()) return false;
   const std::int64_t width = step.inputs[0].shape.back();
   return width > 0 && width % 2 == 0;
@@ -36,8 +37,8 @@ bool plain_f32(const StepDescription& step) {
 
 bool accepts_f32_gelu(const StepDescription& step) { return plain_f32(step) && known_form(step); }
 
-bool accepts_f32_swiglu(const StepDescription& step) {
-  return plain_f32(step) && accepts_swiglu(step);
+bool accepts_f32_halves(const StepDescription& step) {
+  return plain_f32(step) && accepts_halves(step);
 }
 
 using Bind = BoundKernel (*)(const StepDescription&, const activation::ActivationRuns&);
@@ -97,20 +98,38 @@ std::span<const KernelRow> activation_rows() {
                 .name = "swiglu_f32_avx512",
                 .isa = Isa::avx512,
                 .weight_format = "",
-                .accepts = accepts_f32_swiglu,
+                .accepts = accepts_f32_halves,
                 .bind = bind_runs<activation::bind_swiglu, activation::avx512::kRuns>},
       KernelRow{.op = "tenon.SwiGlu",
                 .name = "swiglu_f32_avx2",
                 .isa = Isa::avx2,
                 .weight_format = "",
-                .accepts = accepts_f32_swiglu,
+                .accepts = accepts_f32_halves,
                 .bind = bind_runs<activation::bind_swiglu, activation::avx2::kRuns>},
       KernelRow{.op = "tenon.SwiGlu",
                 .name = "swiglu_reference",
                 .isa = Isa::none,
                 .weight_format = "",
-                .accepts = accepts_swiglu,
+                .accepts = accepts_halves,
                 .bind = bind_swiglu_reference},
+      KernelRow{.op = "tenon.GeGlu",
+                .name = "geglu_f32_avx512",
+                .isa = Isa::avx512,
+                .weight_format = "",
+                .accepts = accepts_f32_halves,
+                .bind = bind_runs<activation::bind_geglu, activation::avx512::kRuns>},
+      KernelRow{.op = "tenon.GeGlu",
+                .name = "geglu_f32_avx2",
+                .isa = Isa::avx2,
+                .weight_format = "",
+                .accepts = accepts_f32_halves,
+                .bind = bind_runs<activation::bind_geglu, activation::avx2::kRuns>},
+      KernelRow{.op = "tenon.GeGlu",
+                .name = "geglu_reference",
+                .isa = Isa::none,
+                .weight_format = "",
+                .accepts = accepts_halves,
+                .bind = bind_geglu_reference},
   };
   return kRows;
 }
