@@ -146,6 +146,25 @@ std::optional<Composite> split_composite(const std::string& text) {
   return std::nullopt;
 }
 
+// floor(a / m) + c with numbers m and c, of which floor((floor(a / m) + c) / n) is
+// floor((a + c * m) / (m * n)).
+template <typename Terms>
+std::optional<std::pair<Composite, std::int64_t>> quotient_and_number(const Terms& terms) {
+  std::int64_t shift = 0;
+  std::optional<Composite> inner;
+  for (const auto& [monomial, factor] : terms) {
+    if (monomial.empty()) {
+      shift = factor;
+      continue;
+    }
+    if (inner || factor != 1 || monomial.size() != 1) return std::nullopt;
+    inner = split_composite(monomial[0]);
+    if (!inner || inner->function != "floor" || !inner->b.constant()) return std::nullopt;
+  }
+  if (!inner) return std::nullopt;
+  return std::pair{*inner, shift};
+}
+
 }  // namespace
 
 Dim::Dim(std::int64_t constant) {
@@ -194,6 +213,11 @@ Dim Dim::floor_div(const Dim& value, const Dim& divisor) {
       }
     }
     if (const auto rest = inside.constant()) return outside + Dim(floor_quotient(*rest, *number));
+    if (const auto whole = quotient_and_number(inside.terms_)) {
+      const auto& [inner, shift] = *whole;
+      const std::int64_t both = checked_mul(*inner.b.constant(), *number);
+      return outside + floor_div(inner.a + Dim(shift) * inner.b, Dim(both));
+    }
     return outside + atom(fmt::format("floor({} / {})", inside.to_string(), *number));
   }
   if (const auto exact = value.divided_by(divisor)) return *exact;

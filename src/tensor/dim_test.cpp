@@ -28,6 +28,24 @@ TEST(Dim, DividesWhereItMust) {
   EXPECT_EQ(Dim::floor_div(kNew - Dim(5), Dim(3)).evaluate({{"new", 3}}), -1);
 }
 
+TEST(Dim, QuotientsOfQuotientsAreOne) {
+  Dim halved = kNew;  // as three windows of stride 2 leave it
+  for (int i = 0; i < 3; ++i) halved = Dim::floor_div(halved + Dim(1), Dim(2));
+  EXPECT_EQ(halved.to_string(), "floor(new + 7 / 8)");
+  EXPECT_EQ(Dim::parse(halved.to_string()), halved);
+  for (std::int64_t size = 1; size < 40; ++size) {
+    std::int64_t expected = size;
+    for (int i = 0; i < 3; ++i) expected = (expected + 1) / 2;
+    EXPECT_EQ(halved.evaluate({{"new", size}}), expected) << size;
+  }
+  const Dim mixed = Dim::floor_div(Dim::floor_div(kNew, Dim(3)) + Dim(5), Dim(2));
+  const Dim apart = Dim::floor_div(Dim::floor_div(kNew, Dim(3)) + kPast, Dim(2));
+  for (std::int64_t size = 0; size < 20; ++size) {
+    EXPECT_EQ(mixed.evaluate({{"new", size}}), (size / 3 + 5) / 2) << size;
+    EXPECT_EQ(apart.evaluate({{"new", size}, {"past", 4}}), (size / 3 + 4) / 2) << size;
+  }
+}
+
 TEST(Dim, TextIsReadBack) {
   const Dim dims[] = {Dim(0),
                       Dim(-7),
