@@ -27,8 +27,12 @@ constexpr std::array kPasses = {
     Pass{"decoder_state", "past and present become a cache inside the engine", decoder_state},
     // computes what the state made constant, before products are merged
     Pass{"fold_constants_again", "the same after the state is inside", fold_constants},
+    // needs what the state left: attention over whole sequences
+    Pass{"fuse_attention_rows", "attention reads and writes rows of heads without transposes",
+         fuse_attention_rows},
     Pass{"merge_qkv", "one product for queries, keys and values", merge_qkv},
     Pass{"fuse_swiglu", "one product for gate and up, silu(gate) * up", fuse_swiglu},
+    Pass{"fuse_geglu", "first half * gelu(second half)", fuse_geglu},
     // last: it takes bias, activation and residual into the product
     Pass{"fuse_linear", "products with constants, and what follows them", fuse_linear},
 };

@@ -14,9 +14,11 @@ int fuse_gelu(Graph& graph, const PassContext& context);
 int fuse_swish(Graph& graph, const PassContext& context);
 int fuse_rotary(Graph& graph, const PassContext& context);
 int fuse_attention(Graph& graph, const PassContext& context);
+int fuse_attention_rows(Graph& graph, const PassContext& context);
 int decoder_state(Graph& graph, const PassContext& context);
 int merge_qkv(Graph& graph, const PassContext& context);
 int fuse_swiglu(Graph& graph, const PassContext& context);
+int fuse_geglu(Graph& graph, const PassContext& context);
 int fuse_linear(Graph& graph, const PassContext& context);
 
 }  // namespace tenon::passes

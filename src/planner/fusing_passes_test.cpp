@@ -228,6 +228,47 @@ TEST(FuseSwiGlu, OneFeedsTheNext) {
   expect_fused(passes::fuse_swiglu, two, "MatMul tenon.SwiGlu Swish Mul");
 }
 
+const std::string kGeGlu = R"(input "x" fp32[b, s, 6]
+constant "sizes" int64[2] = 3 3
+node "halves" = Split("x", "sizes") axis=-1 -> "h", "g"
+node "act" = Gelu("g") -> "a"
+node "mul" = Mul("h", "a") -> "y"
+output "y"
+)";
+
+TEST(FuseGeGlu, TakesEveryWayToHalve) {
+  expect_fused(passes::fuse_geglu, kGeGlu, "tenon.GeGlu");
+  expect_fused(passes::fuse_geglu, changed(kGeGlu, "Mul(\"h\", \"a\")", "Mul(\"a\", \"h\")"),
+               "tenon.GeGlu");
+  const std::string sliced =
+      changed(kGeGlu,
+              "constant \"sizes\" int64[2] = 3 3\nnode \"halves\" = Split(\"x\", \"sizes\") "
+              "axis=-1 -> \"h\", \"g\"\n",
+              "constant \"from\" int64[1] = 0\nconstant \"middle\" int64[1] = 3\n"
+              "constant \"end\" int64[1] = 9223372036854775807\nconstant \"axis\" int64[1] = -1\n"
+              "node \"front\" = Slice(\"x\", \"from\", \"middle\", \"axis\") -> \"h\"\n"
+              "node \"back\" = Slice(\"x\", \"middle\", \"end\", \"axis\") -> \"g\"\n");
+  expect_fused(passes::fuse_geglu, sliced, "tenon.GeGlu");
+}
+
+TEST(FuseGeGlu, LeavesOtherProductsAlone) {
+  expect_left_alone(passes::fuse_geglu, kGeGlu + "output \"a\"\n");
+  // the gate comes first
+  expect_left_alone(passes::fuse_geglu, changed(changed(kGeGlu, "Gelu(\"g\")", "Gelu(\"h\")"),
+                                                "Mul(\"h\", \"a\")", "Mul(\"g\", \"a\")"));
+  expect_left_alone(passes::fuse_geglu,
+                    changed(kGeGlu, "Gelu(\"g\")", "Gelu(\"g\") approximate=\"tanh\""));
+  // parts that are no halves, or not of the last axis
+  expect_left_alone(passes::fuse_geglu,
+                    changed(changed(kGeGlu, "fp32[b, s, 6]", "fp32[b, s, 7]"),
+                            "constant \"sizes\" int64[2] = 3 3\nnode \"halves\" = Split(\"x\", "
+                            "\"sizes\") axis=-1 -> \"h\", \"g\"",
+                            "constant \"sizes\" int64[3] = 3 3 1\nnode \"halves\" = Split(\"x\", "
+                            "\"sizes\") axis=-1 -> \"h\", \"g\", \"r\""));
+  expect_left_alone(passes::fuse_geglu, changed(changed(kGeGlu, "fp32[b, s, 6]", "fp32[b, 6, s]"),
+                                                "axis=-1", "axis=1"));
+}
+
 const std::string kLinear = R"(input "x" fp32[b, 2]
 input "z" fp32[b, 3]
 constant "w" fp32[2, 3] = 1 2 3 -1 -2 -3
