@@ -329,6 +329,23 @@ TEST_P(ConvRow, CutsLargeWork) {
              pool);
 }
 
+// Slabs of 6 (int8), 13 and 26 MB a picture: apart from one another, or in two and three parts.
+TEST_P(ConvRow, CutsLargePictures) {
+  if (GetParam() == "conv_channels_last_reference") GTEST_SKIP() << "has no slab";
+  ThreadPool pool(2);
+  check_case({.images = 2,
+              .height = 301,
+              .width = 340,
+              .channels = 64,
+              .columns = 1,
+              .kernel = 3,
+              .pads = {1, 1, 1, 1},
+              .residual = true,
+              .image_bias = true,
+              .scale_shift = true},
+             pool);
+}
+
 TEST_P(ConvRow, DoesNotDependOnTheNumberOfThreads) {
   ConvCase made{.images = 2,
                 .height = 16,

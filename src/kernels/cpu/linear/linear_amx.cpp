@@ -33,6 +33,21 @@ void configure(long rows) {
   _tile_loadconfig(&config);
 }
 
+bool evenly_spaced(const long* offsets, long rows) {
+  for (long r = 2; r < rows; ++r) {
+    if (offsets[r] - offsets[r - 1] != offsets[1] - offsets[0]) return false;
+  }
+  return true;
+}
+
+// A tile of 16 steps of rows that lie anywhere.
+void gather(long rows, const char* x, const long* offsets, char* out) {
+  for (long r = 0; r < rows; ++r) {
+    _mm512_store_si512(out + r * kTileBytes, _mm512_loadu_si512(x + offsets[r]));
+  }
+  asm volatile("" ::: "memory");
+}
+
 // A block is one tile of input rows against 64 columns, 16 steps at a time.
 template <typename Vectors>
 struct TileBlock : Vectors {
@@ -40,9 +55,13 @@ struct TileBlock : Vectors {
   static constexpr int kStreams = 1;
 
   template <int kLines>
-  static void add_block(long rows, const char* x, long x_stride, const char* w, long steps,
+  static void add_block(long rows, const char* x, const long* offsets, const char* w, long steps,
                         char* sums, const char* fetch) {
     configure(rows);
+    const bool even = evenly_spaced(offsets, rows);
+    const long x_stride = even && rows > 1 ? offsets[1] - offsets[0] : kTileBytes;
+    alignas(kTileBytes) char gathered[kTileRows * kTileBytes];
+    if (even) x += offsets[0];
     // The tile loads of gcc 12 do not say that they read memory.
     asm volatile("" ::: "memory");
     _tile_loadd(0, sums, kPanelRowBytes);
@@ -50,7 +69,12 @@ struct TileBlock : Vectors {
     _tile_loadd(2, sums + 2 * kTileBytes, kPanelRowBytes);
     _tile_loadd(3, sums + 3 * kTileBytes, kPanelRowBytes);
     for (long step = 0; step < steps; step += kStepAlignment) {
-      _tile_loadd(4, x + step * kStepBytes, x_stride);
+      if (even) {
+        _tile_loadd(4, x + step * kStepBytes, x_stride);
+      } else {
+        gather(rows, x + step * kStepBytes, offsets, gathered);
+        _tile_loadd(4, gathered, kTileBytes);
+      }
       const char* from = w + step * kPanelRowBytes;
       for (int line = 0; line < kLines * kStepAlignment; ++line, fetch += kTileBytes) {
         _mm_prefetch(fetch, _MM_HINT_T1);
@@ -90,7 +114,7 @@ void multiply(const Product& product, const Share& share, std::byte* scratch) no
 
 }  // namespace
 
-const ProductKernel kBf16Amx = {2, prepare_bf16, multiply<Bf16Pairs>};
-const ProductKernel kInt8Amx = {1, prepare_int8, multiply<Int8Quads>};
+const ProductKernel kBf16Amx = {2, prepare_bf16, kStepAlignment, multiply<Bf16Pairs>};
+const ProductKernel kInt8Amx = {1, prepare_int8, kStepAlignment, multiply<Int8Quads>};
 
 }  // namespace tenon::kernels::cpu::linear

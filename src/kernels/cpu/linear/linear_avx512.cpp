@@ -59,8 +59,8 @@ void prepare_fp32(const float* x, std::int64_t depth, std::int64_t begin, std::i
 
 }  // namespace
 
-const ProductKernel kFp32Avx512 = {4, prepare_fp32, TileProduct<Fp32>::multiply};
-const ProductKernel kBf16Avx512 = {2, prepare_bf16, TileProduct<Bf16>::multiply};
-const ProductKernel kInt8Avx512 = {1, prepare_int8, TileProduct<Int8Quads>::multiply};
+const ProductKernel kFp32Avx512 = {4, prepare_fp32, 1, TileProduct<Fp32>::multiply};
+const ProductKernel kBf16Avx512 = {2, prepare_bf16, 1, TileProduct<Bf16>::multiply};
+const ProductKernel kInt8Avx512 = {1, prepare_int8, 1, TileProduct<Int8Quads>::multiply};
 
 }  // namespace tenon::kernels::cpu::linear

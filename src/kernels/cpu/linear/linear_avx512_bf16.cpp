@@ -5,6 +5,6 @@
 
 namespace tenon::kernels::cpu::linear {
 
-const ProductKernel kBf16Avx512Bf16 = {2, prepare_bf16, TileProduct<Bf16Pairs>::multiply};
+const ProductKernel kBf16Avx512Bf16 = {2, prepare_bf16, 1, TileProduct<Bf16Pairs>::multiply};
 
 }  // namespace tenon::kernels::cpu::linear

@@ -53,7 +53,9 @@ class Plan {
   std::int64_t shares() const { return layout_.panels * row_blocks_; }
   std::int64_t row_begin(std::int64_t block) const { return rows_ * block / row_blocks_; }
 
-  // [rows in stored type][scales][zeros], once or for each thread, then each thread's sums.
+  // [row offsets], [rows in stored type][scales][zeros] once or for each thread, each thread's
+  // sums.
+  std::int64_t offset_bytes() const { return round_up(rows_ * 8, kLine); }
   std::int64_t copy_bytes() const {
     return in_place_ ? 0 : rows_ * stride_ + 2 * round_up(rows_ * 4, kLine);
   }
@@ -62,7 +64,7 @@ class Plan {
     return std::max(rows, kLeastScratchRows) * kPanelRowBytes;
   }
   std::int64_t bytes() const {
-    return copy_bytes() * (private_ ? threads_ : 1) + sum_bytes() * threads_;
+    return offset_bytes() + copy_bytes() * (private_ ? threads_ : 1) + sum_bytes() * threads_;
   }
 
   PreparedRows prepared(const float* x, std::byte* workspace, int member) const {
@@ -70,13 +72,22 @@ class Plan {
       return {const_cast<std::byte*>(reinterpret_cast<const std::byte*>(x)),
               layout_.steps * kStepBytes, layout_.steps, nullptr, nullptr};
     }
-    std::byte* copy = workspace + (private_ ? member * copy_bytes() : 0);
+    std::byte* copy = workspace + offset_bytes() + (private_ ? member * copy_bytes() : 0);
     std::byte* scales = copy + rows_ * stride_;
     return {copy, stride_, layout_.steps, reinterpret_cast<float*>(scales),
             reinterpret_cast<std::int32_t*>(scales + round_up(rows_ * 4, kLine))};
   }
+  // Rows of a matrix are one run each.
+  InputRuns runs(std::byte* workspace) const {
+    static constexpr std::int64_t kFirst = 0;
+    auto* offsets = reinterpret_cast<std::int64_t*>(workspace);
+    const std::int64_t stride = in_place_ ? layout_.steps * kStepBytes : stride_;
+    for (std::int64_t row = 0; row < rows_; ++row) offsets[row] = row * stride;
+    return {offsets, &kFirst, 1, layout_.steps};
+  }
   std::byte* sums(std::byte* workspace, int member) const {
-    return workspace + copy_bytes() * (private_ ? threads_ : 1) + member * sum_bytes();
+    return workspace + offset_bytes() + copy_bytes() * (private_ ? threads_ : 1) +
+           member * sum_bytes();
   }
 
   // The member's contiguous range of shares, as rectangles.
@@ -113,12 +124,19 @@ void run(const Invocation& call, const Sizes& sizes, Activation activation,
   const auto* x = reinterpret_cast<const float*>(call.inputs[kLinearX].data);
   const std::byte* packed = call.inputs[kLinearWeight].data;
 
+  const PreparedRows common = plan.prepared(x, call.workspace, 0);
   const Product shared = {
-      .x = plan.prepared(x, call.workspace, 0),
+      .x = common.data,
+      .runs = plan.runs(call.workspace),
+      .row_scale = common.scale,
+      .row_zero = common.zero,
       .panels = packed,
+      .panel_steps = plan.layout().steps,
       .column_scale = reinterpret_cast<const float*>(packed + plan.layout().scale_offset()),
       .column_sum = reinterpret_cast<const std::int32_t*>(packed + plan.layout().sum_offset()),
       .bias = reinterpret_cast<const float*>(input_data(call, kLinearBias)),
+      .group_bias = nullptr,
+      .group_rows = 1,
       .residual = reinterpret_cast<const float*>(input_data(call, kLinearResidual)),
       .y = reinterpret_cast<float*>(out.data),
       .columns = sizes.columns,
@@ -126,14 +144,17 @@ void run(const Invocation& call, const Sizes& sizes, Activation activation,
   };
   if (!plan.in_place() && !plan.is_private()) {
     pool.parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end) {
-      kernel.prepare(x, sizes.depth, begin, end, shared.x);
+      kernel.prepare(x, sizes.depth, begin, end, common);
     });
   }
   pool.run([&](int member) {
     Product product = shared;
-    product.x = plan.prepared(x, call.workspace, member);
     if (!plan.in_place() && plan.is_private()) {
-      kernel.prepare(x, sizes.depth, 0, rows, product.x);
+      const PreparedRows own = plan.prepared(x, call.workspace, member);
+      kernel.prepare(x, sizes.depth, 0, rows, own);
+      product.x = own.data;
+      product.row_scale = own.scale;
+      product.row_zero = own.zero;
     }
     plan.for_each_share(member, [&](const Share& share) {
       kernel.multiply(product, share, plan.sums(call.workspace, member));

@@ -26,15 +26,32 @@ struct PreparedRows {
   std::int32_t* zero;  ///< int8 only: 0 .. 255
 };
 
-/// y[r, c] = activation(sum_k x[r, k] w[k, c] + bias[c]) + residual[r, c]
+/// Where the steps of the input rows lie: row r's depth is `runs` runs of `run_steps` steps each,
+/// run t at row_offset[r] + run_offset[t] bytes. Rows of a matrix are one run; the windows of a
+/// convolution are one for each of their lines, and overlap.
+struct InputRuns {
+  const std::int64_t* row_offset;
+  const std::int64_t* run_offset;
+  std::int64_t runs;
+  std::int64_t run_steps;
+};
+
+/// y[r, c] = activation(sum_k x[r, k] w[k, c] + bias[c] + group_bias[r / group_rows, c]) +
+/// residual[r, c]
 struct Product {
-  PreparedRows x;
-  const std::byte* panels;         ///< [columns / 64][x.steps][64] steps
+  const std::byte* x;
+  InputRuns runs;
+  const float* row_scale;          ///< int8 only, as in PreparedRows
+  const std::int32_t* row_zero;    ///< int8 only
+  const std::byte* panels;         ///< [columns / 64][panel_steps][64] steps
+  std::int64_t panel_steps;        ///< at least those of all runs
   const float* column_scale;       ///< int8 only
   const std::int32_t* column_sum;  ///< int8 only: of the stored weights
   const float* bias;               ///< may be null
-  const float* residual;           ///< may be null
-  float* y;                        ///< [rows, columns]
+  const float* group_bias;         ///< may be null; one row for so many rows of the result
+  std::int64_t group_rows;
+  const float* residual;  ///< may be null
+  float* y;               ///< [rows, columns]
   std::int64_t columns;
   int activation;  ///< of enum Activation
 };
@@ -54,6 +71,8 @@ struct ProductKernel {
   /// Converts rows [begin, end) of x, `depth` floats each.
   void (*prepare)(const float* x, std::int64_t depth, std::int64_t begin, std::int64_t end,
                   const PreparedRows& out) noexcept;
+  /// Runs of a product with several of them have a multiple of so many steps.
+  std::int64_t run_alignment;
   /// Computes the share. `scratch` has kPanelRowBytes for each row of it, and for 4 at
   /// least, 64-byte aligned.
   void (*multiply)(const Product& product, const Share& share, std::byte* scratch) noexcept;

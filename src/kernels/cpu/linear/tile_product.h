@@ -8,7 +8,7 @@
 //   kMaxRows               rows of a tile; vectors(rows): how many Sums wide a tile of so many is
 //   kStreams               panels that one row can work on at once
 //   load_sum, store_sum, load_weight, load_input(const char*), dot(Sum, Input, Weight)
-//     or, with matrix registers, all of that as add_block<lines>(rows, x, x_stride, w, steps, sums,
+//     or, with matrix registers, all of that as add_block<lines>(rows, x, offsets, w, steps, sums,
 //     fetch)
 //   result(scratch, product, row, column): the sums as floats, kLanes of them
 #pragma once
@@ -32,19 +32,21 @@ struct TileProduct {
   // `fetch` on. C vectors beyond one panel's width go on in the next panels, `panel_bytes` apart,
   // whose sums follow those of this one.
   template <int R, int C, int kLines>
-  static void tile(const char* x, long x_stride, const char* w, long panel_bytes, long steps,
+  static void tile(const char* x, const long* offsets, const char* w, long panel_bytes, long steps,
                    char* sums, const char* fetch) {
     constexpr int kPerPanel = kPanelColumns / kLanes;
     const auto sums_at = [sums](int r, int c) {
       return sums + (c / kPerPanel * R + r) * kPanelRowBytes + c % kPerPanel * kLanes * 4;
     };
     typename Op::Sum acc[R][C];
+    const char* rows_x[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
+      rows_x[r] = x + offsets[r];
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) acc[r][c] = Op::load_sum(sums_at(r, c));
     }
-    for (long step = 0; step < steps; ++step) {
+    for (long at = 0; at < steps * kStepBytes; at += kStepBytes) {
       typename Op::Weight weight[C];
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c) {
@@ -52,7 +54,7 @@ struct TileProduct {
       }
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        const typename Op::Input input = Op::load_input(x + r * x_stride);
+        const typename Op::Input input = Op::load_input(rows_x[r] + at);
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c) acc[r][c] = Op::dot(acc[r][c], input, weight[c]);
       }
@@ -61,7 +63,6 @@ struct TileProduct {
         _mm_prefetch(fetch + line * kCacheLine, _MM_HINT_T1);
       }
       fetch += kLines * kCacheLine;
-      x += kStepBytes;
       w += kPanelRowBytes;
     }
 #pragma GCC unroll 8
@@ -71,50 +72,53 @@ struct TileProduct {
     }
   }
 
-  // All 64 columns, in strips as wide as the registers allow.
+  // The columns of a panel that are wanted, in strips as wide as the registers allow.
   template <int R, int kLines>
-  static void strips(const char* x, long x_stride, const char* w, long steps, char* sums,
-                     const char* fetch) {
+  static void strips(long width, const char* x, const long* offsets, const char* w, long steps,
+                     char* sums, const char* fetch) {
     constexpr int kVectors = Op::vectors(R);
+    if (width <= kLanes) return tile<R, 1, kLines>(x, offsets, w, 0, steps, sums, fetch);
     constexpr long kStripBytes = kVectors * kLanes * 4;
     for (long strip = 0; strip < kPanelRowBytes; strip += kStripBytes) {
       if (strip == 0) {
-        tile<R, kVectors, kLines>(x, x_stride, w, 0, steps, sums, fetch);
+        tile<R, kVectors, kLines>(x, offsets, w, 0, steps, sums, fetch);
       } else {
-        tile<R, kVectors, 0>(x, x_stride, w + strip, 0, steps, sums + strip, fetch);
+        tile<R, kVectors, 0>(x, offsets, w + strip, 0, steps, sums + strip, fetch);
       }
     }
   }
 
   template <int kLines>
-  static void rows(long count, const char* x, long x_stride, const char* w, long steps, char* sums,
-                   const char* fetch) {
+  static void rows(long count, long width, const char* x, const long* offsets, const char* w,
+                   long steps, char* sums, const char* fetch) {
     if constexpr (requires {
-                    Op::template add_block<kLines>(count, x, x_stride, w, steps, sums, fetch);
+                    Op::template add_block<kLines>(count, x, offsets, w, steps, sums, fetch);
                   }) {
-      Op::template add_block<kLines>(count, x, x_stride, w, steps, sums, fetch);
+      Op::template add_block<kLines>(count, x, offsets, w, steps, sums, fetch);
     } else {
-      rows_in_vectors<kLines>(count, x, x_stride, w, steps, sums, fetch);
+      rows_in_vectors<kLines>(count, width, x, offsets, w, steps, sums, fetch);
     }
   }
 
   template <int kLines>
-  static void rows_in_vectors(long count, const char* x, long x_stride, const char* w, long steps,
-                              char* sums, const char* fetch) {
+  static void rows_in_vectors(long count, long width, const char* x, const long* offsets,
+                              const char* w, long steps, char* sums, const char* fetch) {
     switch (count) {
       case 1:
-        return strips<1, kLines>(x, x_stride, w, steps, sums, fetch);
+        return strips<1, kLines>(width, x, offsets, w, steps, sums, fetch);
       case 2:
-        return strips<2, kLines>(x, x_stride, w, steps, sums, fetch);
+        return strips<2, kLines>(width, x, offsets, w, steps, sums, fetch);
       case 3:
-        return strips<3, kLines>(x, x_stride, w, steps, sums, fetch);
+        return strips<3, kLines>(width, x, offsets, w, steps, sums, fetch);
       case 4:
-        return strips<4, kLines>(x, x_stride, w, steps, sums, fetch);
+        return strips<4, kLines>(width, x, offsets, w, steps, sums, fetch);
       case 5:
-        if constexpr (Op::kMaxRows >= 5) strips<5, kLines>(x, x_stride, w, steps, sums, fetch);
+        if constexpr (Op::kMaxRows >= 5)
+          strips<5, kLines>(width, x, offsets, w, steps, sums, fetch);
         return;
       default:
-        if constexpr (Op::kMaxRows >= 6) strips<6, kLines>(x, x_stride, w, steps, sums, fetch);
+        if constexpr (Op::kMaxRows >= 6)
+          strips<6, kLines>(width, x, offsets, w, steps, sums, fetch);
     }
   }
 
@@ -137,12 +141,17 @@ struct TileProduct {
     const long width = product.columns - column0;
     for (long row = row0; row < row1; ++row, sums += kPanelRowBytes) {
       const long at = row * product.columns + column0;
+      const float* group_bias =
+          product.group_bias == nullptr
+              ? nullptr
+              : product.group_bias + row / product.group_rows * product.columns + column0;
       for (long c = 0; c < kPanelColumns && c < width; c += kLanes) {
         const long count = width - c;
         auto value = Op::result(sums + c * 4, product, row, column0 + c);
         if (product.bias != nullptr) {
           value = V::add(value, V::load(product.bias + column0 + c, count));
         }
+        if (group_bias != nullptr) value = V::add(value, V::load(group_bias + c, count));
         value = activate<kActivation>(value);
         if (product.residual != nullptr) {
           value = V::add(value, V::load(product.residual + at + c, count));
@@ -183,17 +192,18 @@ struct TileProduct {
     if constexpr (kPanels < 2) {
       return 0;
     } else {
-      const long panel_bytes = product.x.steps * kPanelRowBytes;
+      const long panel_bytes = product.panel_steps * kPanelRowBytes;
       const long groups = (share.panel_end - share.panel_begin) / kPanels;
-      const char* x =
-          reinterpret_cast<const char*>(product.x.data) + share.row_begin * product.x.stride;
+      const InputRuns& runs = product.runs;
       for (long group = 0; group < groups; ++group) {
         const long panel = share.panel_begin + group * kPanels;
+        const char* w = reinterpret_cast<const char*>(product.panels) + panel * panel_bytes;
         clear(sums, R * kPanels);
-        tile<R, kPanels * kPanelColumns / kLanes, 0>(
-            x, product.x.stride,
-            reinterpret_cast<const char*>(product.panels) + panel * panel_bytes, panel_bytes,
-            product.x.steps, sums, nullptr);
+        for (long run = 0; run < runs.runs; ++run, w += runs.run_steps * kPanelRowBytes) {
+          tile<R, kPanels * kPanelColumns / kLanes, 0>(
+              reinterpret_cast<const char*>(product.x) + runs.run_offset[run],
+              runs.row_offset + share.row_begin, w, panel_bytes, runs.run_steps, sums, nullptr);
+        }
         for (long i = 0; i < kPanels; ++i) {
           finish(product, share.row_begin, share.row_end, panel + i, sums + i * R * kPanelRowBytes);
         }
@@ -212,41 +222,56 @@ struct TileProduct {
     const long tiles = (row_count + Op::kMaxRows - 1) / Op::kMaxRows;
     const bool one_pass =
         tiles == 1 && Op::vectors(static_cast<int>(row_count)) * kLanes == kPanelColumns;
-    const long block = one_pass ? product.x.steps : kBlockSteps;
-    const char* x =
-        reinterpret_cast<const char*>(product.x.data) + share.row_begin * product.x.stride;
-    const char* w = reinterpret_cast<const char*>(product.panels) +
-                    rest.panel_begin * product.x.steps * kPanelRowBytes;
+    const long block = one_pass ? product.runs.run_steps : block_steps(product.runs.run_steps);
     for (long panel = rest.panel_begin; panel < rest.panel_end; ++panel) {
       clear(sums, row_count);
-      for (long step = 0; step < product.x.steps; step += block) {
-        const long steps = product.x.steps - step < block ? product.x.steps - step : block;
-        block_of_rows(product, x + step * kStepBytes, w, steps, row_count, tiles, sums);
-        w += steps * kPanelRowBytes;
-      }
+      multiply_panel(product, share, panel, block, tiles, sums);
       finish(product, share.row_begin, share.row_end, panel, sums);
     }
   }
 
+  // Equal blocks of whole cache lines of input, at most kBlockSteps each.
+  static long block_steps(long steps) {
+    const long blocks = (steps + kBlockSteps - 1) / kBlockSteps;
+    if (blocks == 0) return kBlockSteps;
+    return ((steps + blocks - 1) / blocks + kStepAlignment - 1) / kStepAlignment * kStepAlignment;
+  }
+
+  static void multiply_panel(const Product& product, const Share& share, long panel, long block,
+                             long tiles, char* sums) {
+    const InputRuns& runs = product.runs;
+    const char* w = reinterpret_cast<const char*>(product.panels) +
+                    panel * product.panel_steps * kPanelRowBytes;
+    for (long run = 0; run < runs.runs; ++run) {
+      const char* x = reinterpret_cast<const char*>(product.x) + runs.run_offset[run];
+      for (long step = 0; step < runs.run_steps; step += block) {
+        const long steps = runs.run_steps - step < block ? runs.run_steps - step : block;
+        block_of_rows(x + step * kStepBytes, runs.row_offset + share.row_begin,
+                      share.row_end - share.row_begin, product.columns - panel * kPanelColumns, w,
+                      steps, tiles, sums);
+        w += steps * kPanelRowBytes;
+      }
+    }
+  }
+
   // One block of weights against all rows, in tiles of nearly equal height.
-  static void block_of_rows(const Product& product, const char* x, const char* w, long steps,
-                            long row_count, long tiles, char* sums) {
+  static void block_of_rows(const char* x, const long* offsets, long row_count, long width,
+                            const char* w, long steps, long tiles, char* sums) {
     const char* next = w + steps * kPanelRowBytes;
     for (long t = 0; t < tiles; ++t) {
       const long first = row_count * t / tiles;
       const long count = row_count * (t + 1) / tiles - first;
-      const char* rows_x = x + first * product.x.stride;
+      const long* rows_at = offsets + first;
       char* rows_sums = sums + first * kPanelRowBytes;
-      const long stride = product.x.stride;
       // The fetch of the next block is spread over the first tiles.
       if (tiles == 1) {
-        rows<0>(count, rows_x, stride, w, steps, rows_sums, next);
+        rows<0>(count, width, x, rows_at, w, steps, rows_sums, next);
       } else if (tiles < 4 && t < 2) {
-        rows<2>(count, rows_x, stride, w, steps, rows_sums, next + t * 2 * kCacheLine * steps);
+        rows<2>(count, width, x, rows_at, w, steps, rows_sums, next + t * 2 * kCacheLine * steps);
       } else if (tiles >= 4 && t < 4) {
-        rows<1>(count, rows_x, stride, w, steps, rows_sums, next + t * kCacheLine * steps);
+        rows<1>(count, width, x, rows_at, w, steps, rows_sums, next + t * kCacheLine * steps);
       } else {
-        rows<0>(count, rows_x, stride, w, steps, rows_sums, next);
+        rows<0>(count, width, x, rows_at, w, steps, rows_sums, next);
       }
     }
   }

@@ -28,10 +28,10 @@ struct Int8Quads {
   }
   // scale_x scale_w (sum - zero_x * sum_w)
   static __m512 result(const char* sums, const Product& product, long row, long column) {
-    const __m512i offset = _mm512_mullo_epi32(_mm512_set1_epi32(product.x.zero[row]),
+    const __m512i offset = _mm512_mullo_epi32(_mm512_set1_epi32(product.row_zero[row]),
                                               _mm512_load_si512(product.column_sum + column));
     const __m512 exact = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_load_si512(sums), offset));
-    const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(product.x.scale[row]),
+    const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(product.row_scale[row]),
                                        _mm512_load_ps(product.column_scale + column));
     return _mm512_mul_ps(exact, scale);
   }
