@@ -119,4 +119,5 @@ def main():
     (HERE / "clip_cases.json.gz").write_bytes(gzip.compress(json.dumps(cases).encode(), 9, mtime=0))
 
 
-main()
+if __name__ == "__main__":
+    main()
