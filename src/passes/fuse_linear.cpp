@@ -59,13 +59,7 @@ bool absorb_bias(Graph& graph, const Readers& readers, NodeId id) {
 
 bool absorb_activation(Graph& graph, const Readers& readers, NodeId id) {
   const Node node = graph.node(id);
-  std::string activation;
-  if (node.op->name == "Relu") activation = "relu";
-  if (node.op->name == "Swish" && node.attributes.get_float("alpha", 1.0F) == 1.0F)
-    activation = "silu";
-  if (node.op->name == "Gelu") {
-    activation = node.attributes.get_string("approximate", "none") == "tanh" ? "gelu_tanh" : "gelu";
-  }
+  const std::string activation = activation_name(node);
   if (activation.empty() || readers.count(node.inputs[0]) != 1) return false;
   const Node* linear = graph.producer_of(node.inputs[0], "tenon.Linear");
   if (linear == nullptr || has(*linear, kResidual) ||
@@ -75,24 +69,6 @@ bool absorb_activation(Graph& graph, const Readers& readers, NodeId id) {
   graph.node(producer).attributes.set("activation", activation);
   absorb(graph, producer, id);
   return true;
-}
-
-// Whether `value` is computed with the help of `from`: then it cannot be an input of what computes
-// `from`.
-bool depends_on(const Graph& graph, ValueId value, ValueId from) {
-  std::vector<ValueId> pending = {value};
-  std::vector<bool> seen(graph.value_count(), false);
-  while (!pending.empty()) {
-    const ValueId at = pending.back();
-    pending.pop_back();
-    if (at == from) return true;
-    if (at == kNoValue || seen[static_cast<std::size_t>(at)] || graph.value(at).producer == kNoNode)
-      continue;
-    seen[static_cast<std::size_t>(at)] = true;
-    const auto& inputs = graph.node(graph.value(at).producer).inputs;
-    pending.insert(pending.end(), inputs.begin(), inputs.end());
-  }
-  return false;
 }
 
 bool absorb_residual(Graph& graph, const Readers& readers, NodeId id) {

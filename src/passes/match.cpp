@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "graph/op_schema.h"
 #include "tensor/tensor.h"
 
 namespace tenon::passes {
@@ -123,6 +124,29 @@ std::optional<SliceRange> part_of(const Graph& graph, ValueId value) {
     begin += *length;
   }
   return std::nullopt;
+}
+
+std::string activation_name(const Node& node) {
+  if (node.op->name == "Relu") return "relu";
+  if (node.op->name == "Swish" && node.attributes.get_float("alpha", 1.0F) == 1.0F) return "silu";
+  if (node.op->name != "Gelu") return "";
+  return node.attributes.get_string("approximate", "none") == "tanh" ? "gelu_tanh" : "gelu";
+}
+
+bool depends_on(const Graph& graph, ValueId value, ValueId from) {
+  std::vector<ValueId> pending = {value};
+  std::vector<bool> seen(graph.value_count(), false);
+  while (!pending.empty()) {
+    const ValueId at = pending.back();
+    pending.pop_back();
+    if (at == from) return true;
+    if (at == kNoValue || seen[static_cast<std::size_t>(at)] || graph.value(at).producer == kNoNode)
+      continue;
+    seen[static_cast<std::size_t>(at)] = true;
+    const auto& inputs = graph.node(graph.value(at).producer).inputs;
+    pending.insert(pending.end(), inputs.begin(), inputs.end());
+  }
+  return false;
 }
 
 bool replace_with(Graph& graph, ValueId old, std::string_view op, std::string_view name,

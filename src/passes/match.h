@@ -73,6 +73,13 @@ std::optional<SliceRange> slice_range(const Graph& graph, ValueId value);
 /// The same for an output of Split along an axis whose parts are constant: a Split is many slices.
 std::optional<SliceRange> part_of(const Graph& graph, ValueId value);
 
+/// The name by which products and convolutions know the activation that the node computes; "" when
+/// they know none.
+std::string activation_name(const Node& node);
+/// Whether `value` is computed with the help of `from`: then it cannot be an input of what computes
+/// `from`.
+bool depends_on(const Graph& graph, ValueId value, ValueId from);
+
 /// A new node of `op` takes the place of `old`, name and readers. False, with the graph as it was,
 /// when the op does not take these inputs or gives another type or shape: then what was matched is
 /// not what the op computes.
