@@ -19,6 +19,8 @@ constexpr std::array kPasses = {
     Pass{"merge_duplicates", "compute equal expressions once", merge_duplicates},
     Pass{"fuse_rms_norm", "x / sqrt(mean(x^2) + e) * w", fuse_rms_norm},
     Pass{"fuse_layer_norm", "(x - mean) / sqrt(variance + e) * w + b", fuse_layer_norm},
+    Pass{"fuse_group_norm", "(x - mean) / sqrt(variance + e) of groups of channels * w + b",
+         fuse_group_norm},
     Pass{"fuse_gelu", "erf and tanh forms of GELU", fuse_gelu},
     Pass{"fuse_swish", "x * sigmoid(x)", fuse_swish},
     Pass{"fuse_rotary", "x * cos + rotate_half(x) * sin", fuse_rotary},
@@ -33,6 +35,10 @@ constexpr std::array kPasses = {
     Pass{"merge_qkv", "one product for queries, keys and values", merge_qkv},
     Pass{"fuse_swiglu", "one product for gate and up, silu(gate) * up", fuse_swiglu},
     Pass{"fuse_geglu", "first half * gelu(second half)", fuse_geglu},
+    // after what looks for attention among channels first
+    Pass{"channels_last", "convolutions and all between them with channels last", channels_last},
+    Pass{"fuse_conv_input", "what comes before a convolution, done as it reads", fuse_conv_input},
+    Pass{"fuse_conv", "what comes after a convolution, done as it writes", fuse_conv},
     // last: it takes bias, activation and residual into the product
     Pass{"fuse_linear", "products with constants, and what follows them", fuse_linear},
 };
