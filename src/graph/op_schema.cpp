@@ -19,7 +19,8 @@ const Registry& registry() {
     Registry made;
     for (const auto family :
          {ops::activation_ops(), ops::arithmetic_ops(), ops::attention_ops(),
-          ops::convolution_ops(), ops::image_ops(), ops::linear_ops(), ops::normalization_ops(),
+          ops::convolution_ops(), ops::einsum_ops(), ops::image_ops(),
+          ops::image_channels_last_ops(), ops::linear_ops(), ops::normalization_ops(),
           ops::pooling_ops(), ops::reduction_ops(), ops::shape_ops(), ops::selection_ops()}) {
       for (const OpSchema& op : family) {
         made.list.push_back(&op);

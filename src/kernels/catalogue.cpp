@@ -10,9 +10,10 @@ std::span<const KernelRow* const> all_rows() {
   static const std::vector<const KernelRow*> kRows = [] {
     std::vector<const KernelRow*> rows;
     for (const auto table :
-         {cpu::activation_rows(), cpu::attention_rows(), cpu::convolution_rows(), cpu::image_rows(),
-          cpu::elementwise_rows(), cpu::linear_rows(), cpu::movement_rows(),
-          cpu::normalization_rows(), cpu::pooling_rows(), cpu::reduction_rows()}) {
+         {cpu::activation_rows(), cpu::attention_rows(), cpu::convolution_rows(),
+          cpu::channels_last_convolution_rows(), cpu::elementwise_rows(), cpu::group_norm_rows(),
+          cpu::image_rows(), cpu::linear_rows(), cpu::movement_rows(), cpu::normalization_rows(),
+          cpu::pooling_rows(), cpu::reduction_rows()}) {
       for (const KernelRow& row : table) rows.push_back(&row);
     }
     return rows;

@@ -12,6 +12,7 @@ std::span<const KernelRow> softmax_rows();     // Softmax LogSoftmax
 std::span<const KernelRow> arg_rows();         // ArgMax ArgMin TopK
 std::span<const KernelRow> scan_rows();        // CumSum
 std::span<const KernelRow> statistics_rows();  // Group-, Instance-, BatchNormalization
+std::span<const KernelRow> einsum_rows();      // Einsum
 
 /// A tensor as [outer, size, inner] around one axis.
 struct AxisView {

@@ -8,7 +8,7 @@ std::span<const KernelRow> reduction_rows() {
   static const std::vector<KernelRow> kRows = [] {
     std::vector<KernelRow> rows;
     for (const auto part :
-         {reduce_rows(), softmax_rows(), arg_rows(), scan_rows(), statistics_rows()})
+         {reduce_rows(), softmax_rows(), arg_rows(), scan_rows(), statistics_rows(), einsum_rows()})
       rows.insert(rows.end(), part.begin(), part.end());
     return rows;
   }();
