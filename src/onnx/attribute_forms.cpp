@@ -30,6 +30,7 @@ const std::vector<NewAttribute>& new_attributes() {
       {"DequantizeLinear", "output_dtype", 23, std::int64_t{0}},
       {"ScatterND", "reduction", 16, std::string("none")},
       {"ScatterElements", "reduction", 16, std::string("none")},
+      {"LpPool", "ceil_mode", 18, std::int64_t{0}},
       {"Resize", "antialias", 18, std::int64_t{0}},
       {"Resize", "keep_aspect_ratio_policy", 18, std::string("stretch")},
       {"RMSNormalization", "stash_type", 23, std::int64_t{1}},
@@ -92,8 +93,9 @@ Attributes attributes_for_opset(const NodeEmitter& emitter) {
   Attributes kept = emitter.attributes();
   const std::string_view op = emitter.node().op->name;
   for (const auto& [name, value] : emitter.attributes()) {
-    if (op == "AveragePool" && name == "dilations" && emitter.opset() < 19) {
-      if (!all_ones(value)) bad_input("AveragePool with dilations came with opset 19");
+    const int dilated = op == "AveragePool" ? 19 : op == "LpPool" ? 18 : 0;
+    if (name == "dilations" && emitter.opset() < dilated) {
+      if (!all_ones(value)) bad_input("{} with dilations came with opset {}", op, dilated);
       kept.erase(name);
     }
     for (const NewAttribute& row : new_attributes()) {

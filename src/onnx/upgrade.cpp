@@ -37,6 +37,8 @@ constexpr UpgradeRule kRules[] = {
     {"", "Dropout", kAlways, upgrade_dropout},
     {"", "BatchNormalization", kAlways, upgrade_batch_normalization},
     {"", "GroupNormalization", 21, upgrade_group_normalization},
+    {"", "MeanVarianceNormalization", kAlways, upgrade_mean_variance_normalization},
+    {"", "LpNormalization", kAlways, upgrade_lp_normalization},
     {"", "Resize", 11, upgrade_resize_10},
     {"", "Resize", kAlways, upgrade_resize},
     {"", "Upsample", 10, upgrade_upsample},

@@ -94,6 +94,8 @@ void upgrade_softmax(OldNode&);
 void upgrade_dropout(OldNode&);
 void upgrade_batch_normalization(OldNode&);
 void upgrade_group_normalization(OldNode&);
+void upgrade_mean_variance_normalization(OldNode&);
+void upgrade_lp_normalization(OldNode&);
 void upgrade_upsample(OldNode&);
 void upgrade_resize_10(OldNode&);
 void upgrade_resize(OldNode&);

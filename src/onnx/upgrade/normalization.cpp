@@ -51,4 +51,33 @@ void upgrade_group_normalization(OldNode& node) {
   }
 }
 
+// (x - mean) / (sqrt(mean of (x - mean)^2) + 1e-9), the function that the specification gives.
+void upgrade_mean_variance_normalization(OldNode& node) {
+  const DType type = node.value(0).dtype;
+  const auto given = node.attributes.get_ints("axes", {0, 2, 3});
+  const graph::ValueId axes = node.ints("axes", given);
+  const graph::ValueId mean = node.add("ReduceMean", {node.input(0), axes});
+  const graph::ValueId centred = node.add("Sub", {node.input(0), mean});
+  const graph::ValueId square = node.add("Mul", {centred, centred});
+  const graph::ValueId variance = node.add("ReduceMean", {square, axes});
+  const graph::ValueId spread = node.add("Sqrt", {variance});
+  node.inputs = {centred, node.add("Add", {spread, node.scalar("epsilon", type, 1e-9)})};
+  node.op = "Div";
+  node.attributes = {};
+}
+
+// x / norm along one axis; a norm of 0 leaves the zeros that it is of.
+void upgrade_lp_normalization(OldNode& node) {
+  const DType type = node.value(0).dtype;
+  const std::int64_t power = node.attributes.get_int("p", 2);
+  if (power != 1 && power != 2)
+    bad_input("attribute p of LpNormalization is {}, 1 and 2 are supported", power);
+  const graph::ValueId axis = node.ints("axis", {node.attributes.get_int("axis", -1)});
+  const graph::ValueId norm = node.add(power == 1 ? "ReduceL1" : "ReduceL2", {node.input(0), axis});
+  const double least = type == DType::f16 ? 0x1p-24 : 0x1p-126;  // that the type can hold
+  node.inputs = {node.input(0), node.add("Max", {norm, node.scalar("least", type, least)})};
+  node.op = "Div";
+  node.attributes = {};
+}
+
 }  // namespace tenon::onnx
