@@ -272,13 +272,14 @@ void parse_scheduler_config(const Json& json, std::string_view keys, SchedulerCo
                             std::vector<std::string>& notes) {
   if (!json.is_object())
     bad_input("a scheduler's config is a JSON object, found {}", json.type_name());
-  for (const auto& [key, value] : json.items()) {
+  for (const auto& entry : json.items()) {
+    const std::string& key = entry.key();
     if (key.starts_with('_')) continue;
     const auto* field = std::find_if(std::begin(kFields), std::end(kFields),
                                      [&](const Field& row) { return key == row.key; });
     if (field == std::end(kFields)) {
       notes.push_back(fmt::format("unknown field \"{}\" is ignored", key));
-    } else if (!value.is_null() && lists(keys, key)) {
+    } else if (!entry.value().is_null() && lists(keys, key)) {
       field->read(json, field->key, config);
     }
   }
