@@ -28,8 +28,9 @@ struct DiffusionFacts {
   std::optional<double> scaling_factor;
   double shift_factor = 0;
 
-  std::int64_t text_length = 77;  ///< tokens that the text encoder takes at once
-  std::int64_t text_width = 0;    ///< of its states
+  std::int64_t text_length = 77;       ///< tokens that the text encoder takes at once
+  std::int64_t model_text_length = 0;  ///< that its config names; 0: not known
+  std::int64_t text_width = 0;         ///< of its states
   std::int64_t unet_text_width = 0;
   std::int64_t text_vocabulary = 0;    ///< ids that it knows; 0: not known
   std::int64_t fixed_text_tokens = 0;  ///< tokens that the unet was built for; 0: any

@@ -52,6 +52,19 @@ void require_finite(std::span<const float> values, const std::string& what) {
           "that fp16 lacks");
 }
 
+LatentParameters split_parameters(const Tensor& both) {
+  const Shape& shape = both.shape();
+  LatentParameters out;
+  out.mean = Tensor(DType::f32, {shape[0], shape[1] / 2, shape[2], shape[3]});
+  out.logvar = Tensor(DType::f32, out.mean.shape());
+  const std::size_t part = out.mean.bytes() / static_cast<std::size_t>(shape[0]);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(shape[0]); ++i) {
+    std::copy_n(both.data() + 2 * i * part, part, out.mean.data() + i * part);
+    std::copy_n(both.data() + (2 * i + 1) * part, part, out.logvar->data() + i * part);
+  }
+  return out;
+}
+
 Tensor draw_latents(const LatentParameters& parameters, std::span<const float> noise,
                     const DiffusionFacts& facts) {
   Tensor latents = parameters.mean;

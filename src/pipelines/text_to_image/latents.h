@@ -25,6 +25,9 @@ LatentStatistics latent_statistics(std::span<const float> values, double timeste
 /// is, the range of the others, and what to do.
 void require_finite(std::span<const float> values, const std::string& what);
 
+/// [n, 2 c, h, w], means and then variances' logarithms, as the two.
+LatentParameters split_parameters(const Tensor& both);
+
 /// Latents of the loop: (draw - shift_factor) * scaling_factor. `noise`: standard normal, of the
 /// size of `parameters.mean`; not looked at when the encoder has drawn already.
 /// draw = mean + exp(clamp(logvar, -30, 20) / 2) * noise.

@@ -63,6 +63,11 @@ void check_text(const DiffusionFacts& facts, const text::Tokenizer& tokenizer, F
     out.error(fmt::format("the text encoder takes {} tokens", facts.text_length),
               "build it for its own length, 77 in Stable Diffusion");
   }
+  if (facts.model_text_length != 0 && facts.model_text_length != facts.text_length) {
+    out.error(fmt::format("the text encoder was built for {} tokens, the model was trained on {}",
+                          facts.text_length, facts.model_text_length),
+              fmt::format("export or build it for {} tokens", facts.model_text_length));
+  }
   if (facts.fixed_text_tokens != 0 && facts.fixed_text_tokens != facts.text_length) {
     out.error(fmt::format("the unet was built for {} text tokens, the text encoder gives {}",
                           facts.fixed_text_tokens, facts.text_length),

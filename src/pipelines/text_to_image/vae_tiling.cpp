@@ -171,17 +171,7 @@ LatentParameters tiled_encode(DiffusionModels& models, const Tensor& images, con
         drawn = !parameters.logvar;
         return drawn ? parameters.mean : join_channels(parameters.mean, *parameters.logvar);
       });
-  if (drawn) return {all, std::nullopt};
-  LatentParameters out;
-  const Shape half = {all.shape()[0], all.shape()[1] / 2, all.shape()[2], all.shape()[3]};
-  out.mean = Tensor(DType::f32, half);
-  out.logvar = Tensor(DType::f32, half);
-  const std::size_t part = out.mean.bytes() / static_cast<std::size_t>(half[0]);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(half[0]); ++i) {
-    std::copy_n(all.data() + 2 * i * part, part, out.mean.data() + i * part);
-    std::copy_n(all.data() + (2 * i + 1) * part, part, out.logvar->data() + i * part);
-  }
-  return out;
+  return drawn ? LatentParameters{all, std::nullopt} : split_parameters(all);
 }
 
 }  // namespace tenon::pipelines
