@@ -65,12 +65,22 @@ std::uint32_t streamed_crc32(const MappedFile& file, std::uint64_t offset, std::
 
 }  // namespace
 
-Checkpoint Checkpoint::open(const fs::path& path) {
+Checkpoint Checkpoint::open(const fs::path& path, std::string_view variant) {
   std::error_code error;
-  return fs::is_directory(path, error) ? open_directory(path) : open_file(path);
+  return fs::is_directory(path, error) ? open_directory(path, variant) : open_file(path);
 }
 
-Checkpoint Checkpoint::open_directory(const fs::path& path) {
+Checkpoint Checkpoint::assemble(WeightSet set, Json config, fs::path directory) {
+  Checkpoint checkpoint;
+  checkpoint.form_ = std::move(set.form);
+  checkpoint.directory_ = std::move(directory);
+  checkpoint.config_ = std::move(config);
+  checkpoint.weights_ = std::move(set.weights);
+  checkpoint.list_files(set.files);
+  return checkpoint;
+}
+
+Checkpoint Checkpoint::open_directory(const fs::path& path, std::string_view variant) {
   const Folder folder(path);
   Checkpoint checkpoint;
   checkpoint.directory_ = path;
@@ -89,7 +99,7 @@ Checkpoint Checkpoint::open_directory(const fs::path& path) {
       companions.push_back(shared);
   } else {
     if (file) checkpoint.config_ = read_config(*file);
-    set = read_hugging_face(folder);
+    set = read_hugging_face(folder, variant);
   }
   checkpoint.form_ = std::move(set.form);
   checkpoint.weights_ = std::move(set.weights);

@@ -14,6 +14,8 @@
 
 namespace tenon::checkpoint {
 
+struct WeightSet;
+
 /// A file that the checkpoint consists of, for provenance.
 struct SourceFile {
   std::filesystem::path path;
@@ -28,7 +30,10 @@ class Checkpoint {
   /// index) or in Meta's (params.json and consolidated.NN.pth), or one weight file, whose form its
   /// first bytes tell. Checks all headers; reads no values. Runs no code of a pickle. Throws
   /// Error(bad_input).
-  static Checkpoint open(const std::filesystem::path& path);
+  /// `variant`: see read_hugging_face.
+  static Checkpoint open(const std::filesystem::path& path, std::string_view variant = {});
+  /// One part of a file that holds several: weights that are renamed already, and their config.
+  static Checkpoint assemble(WeightSet set, Json config, std::filesystem::path directory);
 
   /// "huggingface-safetensors", "huggingface-pytorch" or "meta".
   const std::string& form() const noexcept { return form_; }
@@ -57,7 +62,7 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
-  static Checkpoint open_directory(const std::filesystem::path& path);
+  static Checkpoint open_directory(const std::filesystem::path& path, std::string_view variant);
   static Checkpoint open_file(const std::filesystem::path& path);
   void list_files(const std::vector<std::filesystem::path>& paths);
   const Weight& find(std::string_view name) const;

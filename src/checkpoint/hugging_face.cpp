@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/torch_file.h"
 
@@ -78,6 +79,50 @@ std::optional<fs::path> only_weight_file(const Folder& folder) {
   return std::nullopt;
 }
 
+// "model.safetensors" -> "model.fp16.safetensors".
+std::string with_variant(std::string_view name, std::string_view variant) {
+  if (variant.empty()) return std::string(name);
+  const std::size_t dot = name.rfind('.');
+  return fmt::format("{}.{}{}", name.substr(0, dot), variant, name.substr(dot));
+}
+
+// Weights under the names that transformers and diffusers write.
+std::optional<WeightSet> read_usual(const Folder& folder, std::string_view variant) {
+  for (const std::string_view name : kFileNames) {
+    const std::string file_name = with_variant(name, variant);
+    if (const auto file = folder.find(file_name)) return read_weight_file(*file);
+    for (const std::string& index_name :
+         {with_variant(std::string(name) + ".index.json", variant), file_name + ".index.json"}) {
+      if (const auto index = folder.find(index_name)) return read_shards(folder, *index);
+    }
+  }
+  return std::nullopt;
+}
+
+// The variant of the usual files when all that have one have the same.
+std::optional<std::string> only_variant(const Folder& folder) {
+  std::set<std::string> variants;
+  const auto collect = [&](std::string_view prefix, std::string_view suffix) {
+    for (const std::string& name : folder.list(prefix, suffix)) {
+      const std::string_view middle =
+          std::string_view(name).substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+      if (!middle.empty() && middle.find_first_of("./-") == std::string_view::npos)
+        variants.insert(std::string(middle));
+    }
+  };
+  for (const std::string_view name : kFileNames) {
+    const std::size_t dot = name.rfind('.');
+    collect(std::string(name.substr(0, dot)) + ".", name.substr(dot));
+    collect(std::string(name) + ".index.", ".json");
+  }
+  if (variants.size() < 2)
+    return variants.empty() ? std::nullopt : std::optional(*variants.begin());
+  Error error(ErrorCode::bad_input,
+              fmt::format("{}: holds weights of several variants ({}) and no plain ones",
+                          folder.root().string(), fmt::join(variants, ", ")));
+  throw error.hint("name the variant that is meant");
+}
+
 [[noreturn]] void refuse_empty(const Folder& folder) {
   Error error(ErrorCode::bad_input,
               fmt::format("{}: holds no weights; model.safetensors, its index, pytorch_model.bin, "
@@ -108,12 +153,15 @@ bool is_hugging_face(const Folder& folder) {
   });
 }
 
-WeightSet read_hugging_face(const Folder& folder) {
-  for (const std::string_view name : kFileNames) {
-    if (const auto file = folder.find(name)) return read_weight_file(*file);
-    if (const auto index = folder.find(std::string(name) + ".index.json")) {
-      return read_shards(folder, *index);
-    }
+WeightSet read_hugging_face(const Folder& folder, std::string_view variant) {
+  if (!variant.empty()) {
+    if (auto set = read_usual(folder, variant)) return *std::move(set);
+    log::warn("{}: no weights of variant \"{}\"; the plain ones are taken", folder.root().string(),
+              variant);
+  }
+  if (auto set = read_usual(folder, "")) return *std::move(set);
+  if (const auto only = only_variant(folder)) {
+    if (auto set = read_usual(folder, *only)) return *std::move(set);
   }
   if (const auto file = only_weight_file(folder)) return read_weight_file(*file);
   refuse_empty(folder);

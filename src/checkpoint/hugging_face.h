@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/folder.h"
@@ -25,7 +26,8 @@ bool is_hugging_face(const Folder& folder);
 
 /// The weights of a directory. Safetensors come before pickled files, `model` before
 /// `diffusion_pytorch_model`, one file before shards; a single file of another name is taken when
-/// nothing else is there.
-WeightSet read_hugging_face(const Folder& folder);
+/// nothing else is there. With a `variant` such as "fp16", files with it before the suffix
+/// (model.fp16.safetensors) come first; without one they are taken where there are no others.
+WeightSet read_hugging_face(const Folder& folder, std::string_view variant = {});
 
 }  // namespace tenon::checkpoint

@@ -1,5 +1,6 @@
 #include "models/components.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/ranges.h>
@@ -112,9 +113,32 @@ SourcePtr find_weight(const checkpoint::Checkpoint& part, const std::string& nam
   return part.weight(stored, shape);
 }
 
+// The part of the checkpoint that holds a component's weights.
+std::string_view part_of(std::string_view component) {
+  if (component == "vae_encoder" || component == "vae_decoder") return "vae";
+  return component == "tiny_decoder" ? "tiny_vae" : component;
+}
+
 }  // namespace
 
 std::span<const std::string_view> component_names() { return kNames; }
+
+std::vector<Component> build_components(const checkpoint::DiffusionCheckpoint& checkpoint,
+                                        const BuildOptions& options) {
+  std::vector<Component> components;
+  for (const std::string_view name : kNames) {
+    if (checkpoint.find(part_of(name)) == nullptr) continue;
+    components.push_back({std::string(name), build_component(checkpoint, name, options)});
+  }
+  return components;
+}
+
+graph::Graph build_component(const checkpoint::DiffusionCheckpoint& checkpoint,
+                             std::string_view name, const BuildOptions& options) {
+  check_name(name);
+  return with_context(
+      name, [&] { return build_component(checkpoint.part(part_of(name)), name, options); });
+}
 
 graph::Graph build_component(const checkpoint::Checkpoint& part, std::string_view name,
                              const BuildOptions& options) {

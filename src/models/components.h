@@ -2,15 +2,33 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "checkpoint/diffusion.h"
 #include "models/model.h"
 
 namespace tenon::models {
 
+struct Component {
+  std::string name;
+  graph::Graph graph;
+};
+
 /// Names that a picture model's networks may have, in the order in which they run: text_encoder,
 /// unet, vae_encoder, vae_decoder, tiny_decoder.
 std::span<const std::string_view> component_names();
+
+/// All that the checkpoint has the weights for; Error(bad_input) carries the component's name.
+/// Inputs and outputs as optimum exports them: see clip_text.h, unet_2d_condition.h,
+/// autoencoder_kl.h and autoencoder_tiny.h.
+std::vector<Component> build_components(const checkpoint::DiffusionCheckpoint& checkpoint,
+                                        const BuildOptions& options = {});
+/// One of them. Error(usage) for a name that does not stand above, Error(bad_input) where the
+/// checkpoint has no such part.
+graph::Graph build_component(const checkpoint::DiffusionCheckpoint& checkpoint,
+                             std::string_view name, const BuildOptions& options = {});
 
 /// From the folder of one part alone, such as `unet/`. Its config.json names the class in
 /// _class_name or architectures. Error(usage) for a name that does not stand above,
