@@ -13,7 +13,7 @@ inline constexpr std::int64_t kPanelKeys = 64;
 /// Elements of a packed panel of values, the last one less; a multiple of 16.
 inline constexpr std::int64_t kPanelValues = 64;
 /// Keys that share one step of the online softmax.
-inline constexpr std::int64_t kFlashBlock = 128;
+inline constexpr std::int64_t kFlashBlock = 256;
 /// Every packed operand is made of words: one float32, or two bfloat16 that lie one after the other
 /// along the axis that a product sums over.
 inline constexpr std::int64_t kWordBytes = 4;

@@ -69,7 +69,7 @@ struct FloatWords256 : Vectors256 {
 }  // namespace
 
 namespace avx2 {
-const FlashKernel kFloatFlash = FlashLoop<FloatWords256>::kernel(48);
+const FlashKernel kFloatFlash = FlashLoop<FloatWords256>::kernel(24);
 }
 
 }  // namespace tenon::kernels::cpu::attention

@@ -25,7 +25,7 @@ struct FloatWords512 : FlashVectors512 {
 }  // namespace
 
 namespace avx512 {
-const FlashKernel kFloatFlash = FlashLoop<FloatWords512>::kernel(48);
+const FlashKernel kFloatFlash = FlashLoop<FloatWords512>::kernel(24);
 }
 
 }  // namespace tenon::kernels::cpu::attention

@@ -3,6 +3,6 @@
 
 namespace tenon::kernels::cpu::attention::avx512_bf16 {
 
-const FlashKernel kPairFlash = FlashLoop<PairWords512>::kernel(48);
+const FlashKernel kPairFlash = FlashLoop<PairWords512>::kernel(24);
 
 }  // namespace tenon::kernels::cpu::attention::avx512_bf16

@@ -181,9 +181,11 @@ struct FlashLoop {
       const float before = highest;
       highest = here <= before ? before : here;
       const float shift = highest == kNothing ? 0.0F : highest;
-      const Reg factor = S::power_of_two(S::set(before - shift));
-      total *= S::first(factor);
-      scale_row(sums, sum_count, factor);
+      if (before != kNothing) {
+        const Reg factor = S::power_of_two(S::set(before - shift));
+        total *= S::first(factor);
+        scale_row(sums, sum_count, factor);
+      }
     }
     const Reg shift = S::set(highest == kNothing ? 0.0F : highest);
     Reg sum[S::kStep];
@@ -243,8 +245,6 @@ struct FlashLoop {
       work.highest[r] = kNothing;
       work.totals[r] = 0.0F;
     }
-    for (long i = 0; i < work.rows * padded; i += kLanes) S::store(work.sums + i, S::zero());
-
     const long end = limit_of(work, work.rows - 1);
     for (long first = 0; first < end; first += kFlashBlock) {
       const long count = end - first < kFlashBlock ? end - first : kFlashBlock;
@@ -263,7 +263,7 @@ struct FlashLoop {
         product(weights, kFlashBlock * kWordBytes, work.rows,
                 reinterpret_cast<const char*>(work.values) + panel +
                     first / S::kStep * width * kWordBytes,
-                width * kWordBytes, width / kLanes, words, work.sums + d, padded, false);
+                width * kWordBytes, width / kLanes, words, work.sums + d, padded, first == 0);
       }
     }
     finish(work, padded);

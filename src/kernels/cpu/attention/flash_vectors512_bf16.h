@@ -14,6 +14,20 @@ struct PairWords512 : FlashVectors512 {
   static long used_words(const FlashWork& work) { return (work.dim + 1) / 2; }
   static long round_words(long words) { return words; }
 
+  /// 2^x for x <= 8 that is rounded to bfloat16 next: relative error below 2^-18; zero below
+  /// 2^-126; NaN stays.
+  static Reg power_of_two(Reg x) {
+    const __mmask16 keep = _mm512_cmp_ps_mask(x, set(-126.0F), _CMP_NLT_UQ);
+    const Reg whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const Reg rest = _mm512_sub_ps(x, whole);
+    Reg p = set(0.00958285294F);
+    p = _mm512_fmadd_ps(p, rest, set(0.0559064262F));
+    p = _mm512_fmadd_ps(p, rest, set(0.240240991F));
+    p = _mm512_fmadd_ps(p, rest, set(0.693124175F));
+    p = _mm512_fmadd_ps(p, rest, set(1.0F));
+    return _mm512_maskz_scalef_ps(keep, p, whole);
+  }
+
   static Words words(__m512bh pairs) { return reinterpret_cast<__m512i>(pairs); }
   static Words load_words(const float* row, long left, float factor) {
     const Reg scale = set(factor);
