@@ -84,9 +84,10 @@ class Row : public testing::TestWithParam<std::string_view> {
 
 class GroupScaleRow : public Row {
  protected:
-  // Sums of at most `p` floats a lane are allowed: with values centred to about 1, each addition
-  // loses half a unit of the running sum, so the mean is p 2^-24 off and the variance likewise,
-  // relative; both enter the result with the mean of the group.
+  // Rows may sum up to 64 distances from a shift near the mean in float: each distance, square and
+  // addition rounds by 2^-24, so the sum of squares is off by 67 of these (the shift stands at most
+  // a deviation from the mean, which doubles the squares; the root halves the error again), and the
+  // mean by 64 of them, of the mean distance.
   void check(std::int64_t images, std::int64_t pixels, std::int64_t channels,
              std::int64_t channels2, std::int64_t groups, float mean) {
     const Pictures x(images, pixels, channels, mean, 1);
@@ -117,19 +118,18 @@ class GroupScaleRow : public Row {
       double squares = 0.0;
       each([&](double value) { squares += (value - exact_mean) * (value - exact_mean); });
       const double inverse = 1.0 / std::sqrt(squares / count + 1e-5);
-      const double relative = (static_cast<double>(pixels) + 8.0) * 0x1p-24;
-      // The shift by which sums are taken may itself stand a few deviations from the mean.
-      const double moved = 8.0 / inverse * relative;
+      const double relative = 68.0 * 0x1p-24;
+      const double moved = 2.0 / inverse * relative;
       for (std::int64_t c = first; c < first + width; ++c) {
         const auto at = static_cast<std::size_t>(image * 2 * all + c);
         const double scale = static_cast<double>(gamma[static_cast<std::size_t>(c)]) * inverse;
         const double shift =
             static_cast<double>(beta[static_cast<std::size_t>(c)]) - exact_mean * scale;
-        const double off = 64.0 * relative * std::fabs(scale) + 1e-30;
+        const double off = relative * std::fabs(scale) + 1e-30;
         ASSERT_NEAR(static_cast<double>(y[at]), scale, off) << pixels << " pixels, channel " << c;
         ASSERT_NEAR(static_cast<double>(y[at + static_cast<std::size_t>(all)]), shift,
                     off * std::fabs(exact_mean) + moved * std::fabs(scale) +
-                        std::fabs(shift) * 0x1p-23 + 1e-6)
+                        std::fabs(shift) * 0x1p-24 + 1e-30)
             << pixels << " pixels, channel " << c;
       }
     }
@@ -151,8 +151,22 @@ TEST_P(GroupScaleRow, AgreesOnOddSizes) {
 
 // A mean 4096 deviations from 0: sums of squares about 0 in float would lose the variance.
 TEST_P(GroupScaleRow, KeepsAVarianceFarFromZero) {
+  check(1, 5000, 8, 0, 4, -30000.0F);
   check(1, 500, 64, 0, 4, 4096.0F);
   check(2, 500, 40, 24, 2, 0.0F);
+}
+
+TEST_P(GroupScaleRow, DoesNotDependOnTheNumberOfThreads) {
+  const Pictures x(2, 3000, 24, 1.0F, 1);
+  const auto affine = random_floats(24, 3);
+  const Attributes attributes = {{"num_groups", std::int64_t{4}}};
+  const std::vector<TensorView> inputs = {x.view(), view_of(affine, {24}), view_of(affine, {24})};
+  ThreadPool one(1);
+  const auto expected = run_row(row(), attributes, inputs, {2, 2, 24}, one);
+  for (const int threads : {2, 3, 7}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(run_row(row(), attributes, inputs, {2, 2, 24}, pool), expected) << threads;
+  }
 }
 
 class ScaleShiftRow : public Row {};
