@@ -1,12 +1,15 @@
 #include "model_source.h"
 
+#include <algorithm>
 #include <array>
+
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/mapped_file.h"
 #include "base/progress.h"
-#include "models/model.h"
+#include "models/components.h"
 #include "onnx/reader.h"
 
 namespace tenon::apps {
@@ -19,8 +22,12 @@ constexpr std::array kSideFiles = {
     "tokenizer.model",    "tokenizer_config.json",   "vocab.json",
     "merges.txt",         "added_tokens.json",       "chat_template.jinja",
     "chat_template.json", "special_tokens_map.json", "params.json"};
+// Folders of a picture model that hold such files; the ones of networks hold configurations.
+constexpr std::array kPictureFolders = {"tokenizer", "scheduler",   "text_encoder", "unet",
+                                        "vae",       "vae_encoder", "vae_decoder"};
 
 bool has_onnx(const fs::path& folder) {
+  if (!fs::is_directory(folder)) return false;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() == ".onnx") return true;
   }
@@ -38,6 +45,49 @@ bool has_weights(const fs::path& folder) {
   return false;
 }
 
+std::vector<std::string> onnx_parts(const fs::path& folder) {
+  std::vector<std::string> parts;
+  if (!fs::is_directory(folder)) return parts;
+  for (const auto name : models::component_names()) {
+    if (has_onnx(folder / name)) parts.emplace_back(name);
+  }
+  return parts;
+}
+
+// The part of a checkpoint that holds a network's weights: both halves of the autoencoder are one.
+std::string_view holder_of(std::string_view part) {
+  if (part == "vae_encoder" || part == "vae_decoder") return "vae";
+  return part == "tiny_decoder" ? "tiny_vae" : part;
+}
+
+void read_side_files(const fs::path& folder, const std::string& prefix, bundle::Files& files) {
+  for (const char* name : kSideFiles) {
+    if (fs::exists(folder / name)) files[prefix + name] = read_file(folder / name);
+  }
+}
+
+bundle::Files picture_files(const fs::path& folder) {
+  bundle::Files files;
+  if (fs::exists(folder / "model_index.json"))
+    files["model_index.json"] = read_file(folder / "model_index.json");
+  for (const std::string name : kPictureFolders) {
+    read_side_files(folder / name, name + "/", files);
+    const fs::path scheduler = folder / name / "scheduler_config.json";
+    if (fs::exists(scheduler)) files[name + "/scheduler_config.json"] = read_file(scheduler);
+  }
+  return files;
+}
+
+std::vector<fs::path> regular_files(const fs::path& path) {
+  if (!fs::is_directory(path)) return {path};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 }  // namespace
 
 std::string_view source_kind_name(SourceKind kind) {
@@ -49,10 +99,11 @@ SourceKind detect_source(const fs::path& path) {
   if (!fs::exists(path)) bad_input("{}: there is no such file or folder", path.string());
   if (fs::is_directory(path)) {
     if (has_weights(path) || fs::exists(path / "params.json")) return SourceKind::checkpoint;
-    if (has_onnx(path)) return SourceKind::onnx;
+    if (has_onnx(path) || !onnx_parts(path).empty()) return SourceKind::onnx;
+    if (fs::exists(path / "model_index.json")) return SourceKind::checkpoint;
     Error error(ErrorCode::bad_input,
                 fmt::format("{}: holds neither weights (safetensors, pytorch_model.bin, "
-                            "consolidated.*.pth) nor .onnx files",
+                            "consolidated.*.pth), nor a model_index.json, nor .onnx files",
                             path.string()));
     throw error.hint("name the folder that holds config.json and the weights");
   }
@@ -60,114 +111,109 @@ SourceKind detect_source(const fs::path& path) {
   return path.extension() == ".onnx" ? SourceKind::onnx : SourceKind::checkpoint;
 }
 
-graph::Graph load_graph(const fs::path& path, DType dtype, bool with_past) {
-  switch (detect_source(path)) {
-    case SourceKind::checkpoint: {
-      models::BuildOptions options;
-      options.dtype = dtype;
-      options.with_past = with_past;
-      return models::build(checkpoint::Checkpoint::open(path), options);
-    }
-    case SourceKind::onnx:
-      return onnx::read(path);
-    case SourceKind::bundle:
-      break;
+ModelSource ModelSource::open(const fs::path& path) {
+  ModelSource source;
+  source.path_ = path;
+  source.kind_ = detect_source(path);
+  if (source.kind_ == SourceKind::bundle) {
+    Error error(ErrorCode::usage, fmt::format("{}: a bundle holds no graph", path.string()));
+    throw error.hint("name the checkpoint or the ONNX folder that it was built from");
   }
-  Error error(ErrorCode::usage, fmt::format("{}: a bundle holds no graph", path.string()));
-  throw error.hint("name the checkpoint or the ONNX folder that it was built from");
+  if (source.kind_ == SourceKind::onnx) {
+    source.parts_ = onnx_parts(path);
+  } else if (checkpoint::DiffusionCheckpoint::recognizes(path)) {
+    source.diffusion_ = checkpoint::DiffusionCheckpoint::open(path);
+    for (const auto name : models::component_names()) {
+      if (source.diffusion_->find(holder_of(name)) != nullptr) source.parts_.emplace_back(name);
+    }
+  } else {
+    source.checkpoint_ = checkpoint::Checkpoint::open(path);
+  }
+  if (source.parts_.empty()) source.parts_ = {bundle::kModel};
+  return source;
 }
 
-bundle::Files side_files(const fs::path& path) {
-  const fs::path folder = fs::is_directory(path) ? path : path.parent_path();
+std::string ModelSource::name() const {
+  return (path_.has_filename() ? path_ : path_.parent_path()).stem().string();
+}
+
+graph::Graph ModelSource::graph(const std::string& part,
+                                const models::BuildOptions& options) const {
+  if (diffusion_) {
+    return with_context(part, [&] {
+      return models::build_component(diffusion_->part(holder_of(part)), part, options);
+    });
+  }
+  if (checkpoint_) return models::build(*checkpoint_, options);
+  return onnx::read(part == bundle::kModel ? path_ : path_ / part);
+}
+
+graph::Graph ModelSource::graph(const models::BuildOptions& options) const {
+  if (draws()) refuse_parts(path_.string(), parts_);
+  return graph(bundle::kModel, options);
+}
+
+bundle::Files ModelSource::side_files() const {
+  if (diffusion_) return {diffusion_->side_files().begin(), diffusion_->side_files().end()};
+  const fs::path folder = fs::is_directory(path_) ? path_ : path_.parent_path();
+  if (draws()) return picture_files(folder);
   bundle::Files files;
-  for (const char* name : kSideFiles) {
-    if (fs::exists(folder / name)) files[name] = read_file(folder / name);
-  }
+  read_side_files(folder, "", files);
   // Meta's form has no config.json: the checkpoint translates its own.
-  if (!files.contains("config.json") && files.contains("params.json")) {
-    files["config.json"] = checkpoint::Checkpoint::open(path).config().dump(2);
-  }
+  if (checkpoint_ && !files.contains("config.json") && files.contains("params.json"))
+    files["config.json"] = checkpoint_->config().dump(2);
   return files;
 }
 
-std::int64_t context_length_of(const bundle::Files& files) {
-  const auto config = files.find("config.json");
-  if (config == files.end()) return 0;
-  const Json object = parse_json(config->second, "config.json");
-  const std::int64_t length =
-      get_int(object, "max_position_embeddings", 1, std::int64_t{1} << 30, 0);
-  const Json* scaling = find_field(object, "rope_scaling");
-  if (scaling == nullptr) scaling = find_field(object, "rope_parameters");
-  if (scaling == nullptr || !scaling->is_object()) return length;
-  // Under these two the config keeps the length before scaling; the other kinds name the one after.
-  const std::string kind = get_string(*scaling, "rope_type", get_string(*scaling, "type", ""));
-  if (kind == "dynamic") return 0;
-  if (kind != "linear") return length;
-  return static_cast<std::int64_t>(static_cast<double>(length) *
-                                   std::clamp(get_number(*scaling, "factor", 1.0), 1.0, 1024.0));
-}
-
-const std::shared_ptr<const engine::Engine>& only_engine(const bundle::Engines& engines,
-                                                         const std::string& source) {
-  const auto found = engines.find(bundle::kModel);
-  if (found != engines.end()) return found->second;
-  std::string names;
-  for (const auto& [name, engine] : engines) names += (names.empty() ? "" : ", ") + name;
-  Error error(ErrorCode::usage, fmt::format("{}: has the parts {}, not one model", source, names));
-  throw error.hint("a model of pictures draws with: tenon run " + source + " -p TEXT -o FILE.png");
-}
-
-Model load_model(const fs::path& path, const Target& target, int threads, bundle::Weights weights) {
-  Model model;
-  model.kind = detect_source(path);
-  const fs::path plain = path.has_filename() ? path : path.parent_path();
-  model.name = plain.stem().string();
-  if (model.kind == SourceKind::bundle) {
-    bundle::Bundle opened = bundle::open(path, weights);
-    model.engines = std::move(opened.engines);
-    model.contents = std::move(opened.contents);
-    return model;
-  }
-  model.contents.files = side_files(path);
-  graph::Graph graph = load_graph(path);
-  planner::CompileOptions options;
-  options.target = target;
-  options.name = model.name;
-  options.context_length = context_length_of(model.contents.files);
-  options.threads = threads;
-  planner::MemoryStore store;
-  model.engines[bundle::kModel] = with_context(
-      path.string(), [&] { return planner::compile(graph, options, store, &model.report); });
-  return model;
-}
-
-Json provenance_of(const fs::path& path) {
+Json ModelSource::provenance() const {
   std::vector<fs::path> files;
-  if (detect_source(path) == SourceKind::checkpoint) {
-    const auto checkpoint = checkpoint::Checkpoint::open(path);
-    for (const auto& file : checkpoint.files()) files.push_back(file.path);
-  } else if (fs::is_directory(path)) {
-    for (const auto& entry : fs::directory_iterator(path)) {
-      if (entry.is_regular_file()) files.push_back(entry.path());
-    }
+  if (checkpoint_ || diffusion_) {
+    for (const auto& file : checkpoint_ ? checkpoint_->files() : diffusion_->files())
+      files.push_back(file.path);
   } else {
-    files.push_back(path);
+    files = regular_files(path_);
   }
   std::uint64_t total = 0;
   for (const auto& file : files) total += fs::file_size(file);
   Progress progress("hashing the source", total);
+  const fs::path root = fs::is_directory(path_) ? path_ : path_.parent_path();
   Json sources = Json::array();
   for (const auto& file : files) {
     const auto mapped = MappedFile::open(file);
-    sources.push_back({{"file", file.filename().string()},
+    sources.push_back({{"file", file.lexically_relative(root).string()},
                        {"bytes", mapped->bytes().size()},
                        {"sha256", sha256_hex(mapped->bytes())}});
     mapped->release(0, mapped->bytes().size());
     progress.advance(mapped->bytes().size());
   }
-  return {{"source", fs::absolute(path).lexically_normal().filename().string()},
-          {"kind", source_kind_name(detect_source(path))},
-          {"files", sources}};
+  Json made = {{"source", fs::absolute(path_).lexically_normal().filename().string()},
+               {"kind", source_kind_name(kind_)},
+               {"files", sources}};
+  if (diffusion_ && !diffusion_->notes().empty()) made["notes"] = diffusion_->notes();
+  return made;
+}
+
+bundle::Files side_files(const fs::path& path) {
+  if (fs::is_regular_file(path) && bundle::is_bundle(path))
+    return bundle::open(path, bundle::Weights::mapped).contents.files;
+  const fs::path folder = fs::is_directory(path) ? path : path.parent_path();
+  bundle::Files files = picture_files(folder);
+  read_side_files(folder, "", files);
+  return files;
+}
+
+bundle::Files files_below(const bundle::Files& files, std::string_view folder) {
+  bundle::Files found;
+  for (const auto& [name, bytes] : files) {
+    if (name.starts_with(folder)) found[name.substr(folder.size())] = bytes;
+  }
+  return found;
+}
+
+void refuse_parts(const std::string& source, const std::vector<std::string>& parts) {
+  Error error(ErrorCode::usage,
+              fmt::format("{}: has the parts {}, not one model", source, fmt::join(parts, ", ")));
+  throw error.hint("a model of pictures draws with: tenon run " + source + " -p TEXT -o FILE.png");
 }
 
 }  // namespace tenon::apps

@@ -2,15 +2,15 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "bundle/bundle.h"
 #include "checkpoint/checkpoint.h"
-#include "engine/engine.h"
+#include "checkpoint/diffusion.h"
 #include "graph/graph.h"
-#include "passes/target.h"
-#include "planner/planner.h"
+#include "models/model.h"
 
 namespace tenon::apps {
 
@@ -20,38 +20,54 @@ enum class SourceKind { checkpoint, onnx, bundle };
 SourceKind detect_source(const std::filesystem::path& path);
 std::string_view source_kind_name(SourceKind kind);
 
-/// The graph of a checkpoint or an ONNX model, in fp32 unless asked otherwise. Error(usage) for a
-/// bundle.
-graph::Graph load_graph(const std::filesystem::path& path, DType dtype = DType::f32,
-                        bool with_past = true);
+/// A checkpoint or an ONNX model: its graphs by the part that each plays, and what stands beside
+/// them. Weights stay mapped as long as it or a graph of it lives.
+class ModelSource {
+ public:
+  /// Error(usage) for a bundle, which holds no graph; Error(bad_input) for what cannot be read.
+  static ModelSource open(const std::filesystem::path& path);
 
-/// Small files beside the model: tokenizer, templates, configs.
+  const std::filesystem::path& path() const { return path_; }
+  SourceKind kind() const { return kind_; }
+  /// The name of the file or folder, without an ending.
+  std::string name() const;
+  /// Whether the parts draw pictures together.
+  bool draws() const { return parts_.front() != bundle::kModel; }
+  /// bundle::kModel alone, or the parts of a picture model (models::component_names()), in the
+  /// order in which they run.
+  const std::vector<std::string>& parts() const { return parts_; }
+  /// Options count for checkpoints only. Error(bad_input) names what is not supported.
+  graph::Graph graph(const std::string& part, const models::BuildOptions& options = {}) const;
+  /// Of a model that is one graph. Error(usage) names the parts of one that is several.
+  graph::Graph graph(const models::BuildOptions& options = {}) const;
+
+  /// Null unless it is a checkpoint of one model, or of a picture model.
+  const checkpoint::Checkpoint* checkpoint() const { return checkpoint_ ? &*checkpoint_ : nullptr; }
+  const checkpoint::DiffusionCheckpoint* diffusion() const {
+    return diffusion_ ? &*diffusion_ : nullptr;
+  }
+  /// Small files beside the model, by path: tokenizer, templates, configs.
+  bundle::Files side_files() const;
+  /// What a build writes down of where it came from. Hashes every file of the source.
+  Json provenance() const;
+
+ private:
+  ModelSource() = default;
+
+  std::filesystem::path path_;
+  SourceKind kind_ = SourceKind::checkpoint;
+  std::vector<std::string> parts_;
+  std::optional<checkpoint::Checkpoint> checkpoint_;
+  std::optional<checkpoint::DiffusionCheckpoint> diffusion_;
+};
+
+/// Small files of a bundle, or of a folder that need not hold a model.
 bundle::Files side_files(const std::filesystem::path& path);
 
-/// The engine called bundle::kModel; Error(usage) names what there is instead.
-const std::shared_ptr<const engine::Engine>& only_engine(const bundle::Engines& engines,
-                                                         const std::string& source);
+/// Those whose path begins with the folder ("tokenizer/"), by the rest of their path.
+bundle::Files files_below(const bundle::Files& files, std::string_view folder);
 
-/// Engines ready to run, with what stands beside them.
-struct Model {
-  std::string name;
-  SourceKind kind = SourceKind::checkpoint;
-  bundle::Engines engines;
-  bundle::Contents contents;
-  planner::CompileReport report;  ///< empty for a bundle
-
-  /// The only engine. Error(usage) names the parts of a model that has several.
-  const std::shared_ptr<const engine::Engine>& engine() const { return only_engine(engines, name); }
-};
-/// Compiles a checkpoint or ONNX model in memory, or opens a bundle (which is as it was built:
-/// `target` does not matter then).
-Model load_model(const std::filesystem::path& path, const Target& target, int threads,
-                 bundle::Weights weights = bundle::Weights::copied);
-
-/// Positions that config.json among the files says the model takes; 0 when it does not say, or the
-/// rotary angles follow any length.
-std::int64_t context_length_of(const bundle::Files& files);
-/// What a build writes down of where it came from. Hashes every file of the source.
-Json provenance_of(const std::filesystem::path& path);
+/// Error(usage) "has the parts ..., not one model", with what a picture model can be used for.
+[[noreturn]] void refuse_parts(const std::string& source, const std::vector<std::string>& parts);
 
 }  // namespace tenon::apps

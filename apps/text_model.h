@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
-#include "model_source.h"
+#include "model.h"
 #include "pipelines/text_generation/generate.h"
 #include "pipelines/text_generation/session_decoder.h"
 #include "text/chat_template.h"

@@ -4,7 +4,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
-#include "model_source.h"
+#include "model.h"
 #include "text/tokenizer.h"
 #include "verify/comparison.h"
 
@@ -64,28 +64,26 @@ std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files&
   return prompts;
 }
 
-Json prove(const std::filesystem::path& source, const bundle::Writer& writer,
-           const engine::Engine& engine, const bundle::Contents& contents,
-           const std::string& budget, std::int64_t tokens, const Common& common) {
+Json prove(const ModelSource& source, const bundle::Writer& writer, const bundle::Engines& engines,
+           const bundle::Contents& contents, const std::string& budget, std::int64_t tokens,
+           const Common& common) {
+  const engine::Engine& engine = *engines.begin()->second;
   if (engine.state.layers == 0)
     return nullptr;  // plain tensors are compared by `verify`, on inputs that their user gives
   backend::CpuBackend backend(common.threads);
   const auto candidate = writer.trial(engine);
   const bool large = candidate->weight_bytes() > kLargeModel;
   verify::Subject fast(engine.precision, candidate, backend);
-  std::optional<checkpoint::Checkpoint> origin;
-  if (detect_source(source) == SourceKind::checkpoint)
-    origin = checkpoint::Checkpoint::open(source);
   if (!common.json)
     fmt::print(stderr, "comparing with the reference run{}\n",
                large ? " (a large model: this takes minutes)" : "");
-  const Model reference = load_model(source, Target::reference_run(), common.threads);
+  const Model reference = load_model(source.path(), Target::reference_run(), common.threads);
   verify::Subject exact("reference", reference.engine(), backend);
   const std::int64_t length = tokens > 0 ? tokens : large ? kTokensOfLarge : kTokens;
   auto prompts = verification_prompts(contents.files, fast.vocabulary(), length);
   if (large && tokens == 0) prompts.resize(1);
   verify::Options options;
-  options.source = origin ? &*origin : nullptr;
+  options.source = source.checkpoint();
   const verify::Budget limits = budget.empty()
                                     ? verify::Budget::between(*reference.engine(), *candidate)
                                     : verify::Budget::parse(budget);

@@ -5,6 +5,7 @@
 
 #include "bundle/bundle.h"
 #include "command.h"
+#include "model_source.h"
 
 namespace tenon::apps {
 
@@ -13,10 +14,10 @@ std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files&
                                                             std::int64_t vocabulary,
                                                             std::int64_t tokens);
 
-/// Runs the engine in the unfinished bundle against the reference run of `source` and returns the
+/// Runs the engines in the unfinished bundle against the reference run of `source` and returns the
 /// report. Error(check_failed) when the budget is exceeded: then no bundle is written.
-Json prove(const std::filesystem::path& source, const bundle::Writer& writer,
-           const engine::Engine& engine, const bundle::Contents& contents,
-           const std::string& budget, std::int64_t tokens, const Common& common);
+Json prove(const ModelSource& source, const bundle::Writer& writer, const bundle::Engines& engines,
+           const bundle::Contents& contents, const std::string& budget, std::int64_t tokens,
+           const Common& common);
 
 }  // namespace tenon::apps

@@ -4,7 +4,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "commands/commands.h"
-#include "model_source.h"
+#include "model.h"
 #include "verification.h"
 
 namespace tenon::apps {
@@ -17,6 +17,7 @@ struct Options {
   std::string budget;
   std::vector<std::string> skip_passes;
   std::string dump;
+  ProfileFlags profile;
   bool no_verify = false;
   int level = 2;
   std::int64_t verify_tokens = 0;
@@ -33,7 +34,10 @@ class BundleStore final : public planner::ConstantStore {
   bundle::Writer& writer_;
 };
 
-void print_bill(const planner::CompileReport& report, const engine::Engine& engine) {
+void print_bill(const std::string& part, const planner::CompileReport& report,
+                const engine::Engine& engine) {
+  fmt::print(stderr, "  {} for {}, {} of weights\n", part, engine.isa,
+             format_bytes(engine.weight_bytes()));
   for (const auto& pass : report.passes) {
     if (pass.rewrites > 0 || pass.skipped) {
       fmt::print(stderr, "  pass {:<22} {:>6} {:>8.1f} ms\n", pass.name,
@@ -51,7 +55,7 @@ void print_bill(const planner::CompileReport& report, const engine::Engine& engi
 
 void print_evidence(const Json& evidence) {
   if (!evidence.is_object()) {
-    fmt::print(stderr, "  not compared with its source (--no-verify)\n");
+    fmt::print(stderr, "  not compared with its source\n");
     return;
   }
   const Json& metrics = evidence.at("metrics");
@@ -61,6 +65,54 @@ void print_evidence(const Json& evidence) {
       "of logits {:.2e}, same likeliest token at {:.2f} %\n",
       metrics.at("positions").get<std::int64_t>(), metrics.at("mean_kl").get<double>(),
       metrics.at("relative_l2").get<double>(), 100 * metrics.at("top1_agreement").get<double>());
+}
+
+// Progress counts over each part anew: their sizes are known one by one.
+bundle::Engines pack(const ModelSource& source, const bundle::Files& files,
+                     planner::CompileOptions& compile, const SizeProfile& profile,
+                     bundle::Writer& writer,
+                     std::map<std::string, planner::CompileReport>& reports) {
+  BundleStore store(writer);
+  std::optional<Progress> progress;
+  std::uint64_t seen = 0;
+  compile.progress = [&](std::uint64_t done, std::uint64_t total) {
+    if (!progress || done < seen) {
+      progress.emplace("packing weights", total);
+      seen = 0;
+    }
+    progress->advance(done - seen);
+    seen = done;
+  };
+  return compile_parts(source, files, compile, profile, store, reports);
+}
+
+void print_result(const Options& options, const Common& common, const bundle::Engines& engines,
+                  const bundle::Contents& contents,
+                  const std::map<std::string, planner::CompileReport>& reports) {
+  const engine::Engine& first = *engines.begin()->second;
+  const auto bytes = std::filesystem::file_size(options.output);
+  if (common.json) {
+    Json parts = Json::object();
+    for (const auto& [part, engine] : engines) {
+      parts[part] = {{"steps", engine->steps.size()},
+                     {"weight_bytes", engine->weight_bytes()},
+                     {"layers", engine->state.layers}};
+    }
+    print_json({{"bundle", options.output},
+                {"bytes", bytes},
+                {"precision", options.precision},
+                {"isa", first.isa},
+                {"parts", parts},
+                {"evidence", contents.evidence}});
+    return;
+  }
+  fmt::print(stderr, "{}: {} for {}, {}\n", options.output, options.precision, first.isa,
+             format_bytes(bytes));
+  print_evidence(contents.evidence);
+  for (const auto& [part, engine] : engines) {
+    const auto report = reports.find(part);
+    if (report != reports.end()) print_bill(part, report->second, *engine);
+  }
 }
 
 void build(const Options& options, const Common& common) {
@@ -73,49 +125,25 @@ void build(const Options& options, const Common& common) {
   compile.target.skip_passes.insert(options.skip_passes.begin(), options.skip_passes.end());
   compile.dump = options.dump;
   compile.threads = common.threads;
-  const std::filesystem::path source = options.source;
-  compile.name = (source.has_filename() ? source : source.parent_path()).stem().string();
-  if (detect_source(source) == SourceKind::bundle)
+  const std::filesystem::path path = options.source;
+  if (detect_source(path) == SourceKind::bundle)
     fail(ErrorCode::usage, "{}: is a bundle already", options.source);
-
+  const SizeProfile profile = parse_profile(options.profile);
+  const ModelSource source = ModelSource::open(path);
   bundle::Contents contents;
-  contents.files = side_files(source);
-  compile.context_length = context_length_of(contents.files);
-  graph::Graph graph = load_graph(source);
-  planner::CompileReport report;
-  std::shared_ptr<engine::Engine> engine;
+  contents.files = source.side_files();
+  std::map<std::string, planner::CompileReport> reports;
   bundle::Writer writer(options.output);
-  {
-    BundleStore store(writer);
-    std::optional<Progress> progress;
-    std::uint64_t seen = 0;
-    compile.progress = [&](std::uint64_t done, std::uint64_t total) {
-      if (!progress) progress.emplace("packing weights", total);
-      progress->advance(done - seen);
-      seen = done;
-    };
-    engine = with_context(options.source,
-                          [&] { return planner::compile(graph, compile, store, &report); });
-  }
-  contents.provenance = provenance_of(source);
-  contents.provenance["conversions"] = {{"precision", options.precision}, {"isa", engine->isa}};
-  if (!options.no_verify)
+  const bundle::Engines engines = pack(source, contents.files, compile, profile, writer, reports);
+  contents.provenance = source.provenance();
+  contents.provenance["conversions"] = {{"precision", options.precision},
+                                        {"isa", engines.begin()->second->isa}};
+  if (!options.no_verify) {
     contents.evidence =
-        prove(source, writer, *engine, contents, options.budget, options.verify_tokens, common);
-  writer.finish({{bundle::kModel, engine}}, contents);
-  if (common.json) {
-    print_json({{"bundle", options.output},
-                {"bytes", std::filesystem::file_size(options.output)},
-                {"precision", options.precision},
-                {"isa", engine->isa},
-                {"layers", engine->state.layers},
-                {"evidence", contents.evidence}});
-    return;
+        prove(source, writer, engines, contents, options.budget, options.verify_tokens, common);
   }
-  fmt::print(stderr, "{}: {} for {}, {}\n", options.output, options.precision, engine->isa,
-             format_bytes(std::filesystem::file_size(options.output)));
-  print_evidence(contents.evidence);
-  print_bill(report, *engine);
+  writer.finish(engines, contents);
+  print_result(options, common, engines, contents, reports);
 }
 
 }  // namespace
@@ -136,6 +164,13 @@ void add_build(CLI::App& program, Common& common, int&) {
                    "0: the reference run, no rewrites and plain kernels; 1: the most specialised "
                    "kernels; 2: the kernels that measure fastest here")
       ->check(CLI::Range(0, 4));
+  command->add_option("--profile", options->profile.profiles,
+                      "sizes to tune for: INPUT=2x4x64x64[:SHAPE...][,INPUT=...], INPUT may begin "
+                      "with its part (unet.sample); repeatable; others run too");
+  command->add_option("--minShapes", options->profile.min_shapes,
+                      "as trtexec: INPUT:1x4x64x64[,INPUT:...]");
+  command->add_option("--optShapes", options->profile.opt_shapes, "likewise");
+  command->add_option("--maxShapes", options->profile.max_shapes, "likewise");
   command->add_option("--skip-pass", options->skip_passes,
                       "leave out a rewrite by name; repeatable");
   command->add_option("--dump-passes", options->dump, "folder for the graph after each pass");

@@ -1,6 +1,7 @@
 // tenon doctor: is it whole, will it fit, what can this machine run.
 #include <fstream>
 
+#include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/progress.h"
@@ -78,10 +79,10 @@ std::string joined(const std::vector<std::string>& names) {
   return names.size() > 8 ? text + fmt::format(" and {} more", names.size() - 8) : text;
 }
 
-void examine_checkpoint(const Options& options, const Common& common, Findings& found) {
-  const auto checkpoint = checkpoint::Checkpoint::open(options.source);
-  const auto expected = checkpoint.config().empty() ? std::map<std::string, Shape>()
-                                                    : models::expected_weights(checkpoint.config());
+// Reads all weights of one network; gives the number of its parameters.
+double examine_weights(const checkpoint::Checkpoint& checkpoint,
+                       const std::map<std::string, Shape>& expected, const std::string& label,
+                       const Common& common, Findings& found) {
   std::uint64_t total = 0;
   double parameters = 0;
   for (const auto& name : checkpoint.names()) {
@@ -94,37 +95,69 @@ void examine_checkpoint(const Options& options, const Common& common, Findings& 
   Progress progress("reading weights", total);
   const auto report = checkpoint::scan(checkpoint, expected, pool,
                                        [&](std::uint64_t bytes) { progress.advance(bytes); });
-  if (!report.missing.empty()) found.faults.push_back("missing weights: " + joined(report.missing));
+  if (!report.missing.empty())
+    found.faults.push_back(label + "missing weights: " + joined(report.missing));
   for (const auto& name : report.surplus)
-    found.notes.push_back("weight that the architecture does not use: " + name);
+    found.notes.push_back(label + "weight that the architecture does not use: " + name);
   for (const auto& wrong : report.misshaped) {
-    found.faults.push_back(fmt::format("{} is {}, the config asks for {}", wrong.name,
+    found.faults.push_back(fmt::format("{}{} is {}, the config asks for {}", label, wrong.name,
                                        to_string(wrong.found), to_string(wrong.expected)));
   }
-  for (const auto& message : report.damaged) found.faults.push_back(message);
+  for (const auto& message : report.damaged) found.faults.push_back(label + message);
   std::int64_t beyond = 0;
   for (const auto& tensor : report.tensors) {
-    if (tensor.nan > 0) found.faults.push_back(fmt::format("{}: {} NaN", tensor.name, tensor.nan));
-    if (tensor.inf > 0)
-      found.faults.push_back(fmt::format("{}: {} infinite values", tensor.name, tensor.inf));
+    if (tensor.nan > 0)
+      found.faults.push_back(fmt::format("{}{}: {} NaN", label, tensor.name, tensor.nan));
+    if (tensor.inf > 0) {
+      found.faults.push_back(
+          fmt::format("{}{}: {} infinite values", label, tensor.name, tensor.inf));
+    }
     if (tensor.beyond_float16 > 0) {
-      found.notes.push_back(fmt::format(
-          "{}: {} values beyond float16 (largest {:.6g}): --dtype fp16 would make them infinite",
-          tensor.name, tensor.beyond_float16, tensor.max_abs));
+      found.notes.push_back(
+          fmt::format("{}{}: {} values beyond float16 (largest {:.6g}): --dtype "
+                      "fp16 would make them infinite",
+                      label, tensor.name, tensor.beyond_float16, tensor.max_abs));
     }
     beyond += tensor.beyond_float16;
   }
-  found.facts["form"] = checkpoint.form();
-  found.facts["tensors"] = report.tensors.size();
-  found.facts["parameters"] = parameters;
-  found.facts["beyond_float16"] = beyond;
-  found.facts["missing"] = report.missing;
-  found.facts["surplus"] = report.surplus;
-  found.notes.push_back(fmt::format("{} checkpoint, {} tensors, {:.4g} parameters, {}",
+  Json facts = {{"form", checkpoint.form()}, {"tensors", report.tensors.size()},
+                {"parameters", parameters},  {"beyond_float16", beyond},
+                {"missing", report.missing}, {"surplus", report.surplus}};
+  if (label.empty()) {
+    found.facts.update(facts);
+  } else {
+    found.facts["parts"][label.substr(0, label.find(':'))] = facts;
+  }
+  found.notes.push_back(fmt::format("{}{} checkpoint, {} tensors, {:.4g} parameters, {}", label,
                                     checkpoint.form(), report.tensors.size(), parameters,
                                     format_bytes(total)));
-  if (!checkpoint.config().empty())
-    estimate_memory(checkpoint.config(), parameters, options, found);
+  return parameters;
+}
+
+// Building the graph of a network asks for every weight that its config calls for.
+void examine_pictures(const ModelSource& source, const Common& common, Findings& found) {
+  const checkpoint::DiffusionCheckpoint& pictures = *source.diffusion();
+  for (const auto& note : pictures.notes()) found.notes.push_back(note);
+  for (const auto& [name, part] : pictures.parts())
+    examine_weights(part, {}, name + ": ", common, found);
+  for (const std::string& part : source.parts()) {
+    try {
+      source.graph(part);
+    } catch (const Error& error) {
+      found.faults.emplace_back(error.what());
+    }
+  }
+}
+
+void examine_checkpoint(const Options& options, const Common& common, Findings& found) {
+  const ModelSource source = ModelSource::open(options.source);
+  if (source.draws()) return examine_pictures(source, common, found);
+  const checkpoint::Checkpoint& checkpoint = *source.checkpoint();
+  const Json& config = checkpoint.config();
+  const auto expected =
+      config.empty() ? std::map<std::string, Shape>() : models::expected_weights(config);
+  const double parameters = examine_weights(checkpoint, expected, "", common, found);
+  if (!config.empty()) estimate_memory(config, parameters, options, found);
 }
 
 void examine_engine(const std::string& component, const engine::Engine& engine, Findings& found) {
@@ -165,16 +198,23 @@ void examine_bundle(const Options& options, Findings& found) {
     estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
 }
 
-void examine_onnx(const Options& options, Findings& found) {
-  const graph::Graph graph = load_graph(options.source);
+double examine_onnx(const ModelSource& source, const std::string& part, Findings& found) {
+  const graph::Graph graph = source.graph(part);
   double parameters = 0;
   for (std::size_t i = 0; i < graph.value_count(); ++i) {
     const auto& value = graph.value(static_cast<graph::ValueId>(i));
     if (value.constant) parameters += static_cast<double>(element_count(value.constant->shape()));
   }
   found.notes.push_back(
-      fmt::format("ONNX, {} nodes, {:.4g} parameters", graph.order().size(), parameters));
-  const auto files = side_files(options.source);
+      fmt::format("{}: ONNX, {} nodes, {:.4g} parameters", part, graph.order().size(), parameters));
+  return parameters;
+}
+
+void examine_onnx(const Options& options, Findings& found) {
+  const ModelSource source = ModelSource::open(options.source);
+  double parameters = 0;
+  for (const std::string& part : source.parts()) parameters += examine_onnx(source, part, found);
+  const auto files = source.side_files();
   if (const auto config = files.find("config.json"); config != files.end()) {
     estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
   }

@@ -26,7 +26,11 @@ void export_model(const Options& options, const Common& common) {
     fail(ErrorCode::usage, "{}: only a checkpoint can be exported, this is {}", options.source,
          source_kind_name(detect_source(options.source)));
   }
-  const graph::Graph graph = load_graph(options.source, dtype, !options.no_past);
+  const ModelSource source = ModelSource::open(options.source);
+  models::BuildOptions build;
+  build.dtype = dtype;
+  build.with_past = !options.no_past;
+  const graph::Graph graph = source.graph(build);
   const std::filesystem::path folder = options.output;
   std::filesystem::create_directories(folder);
   onnx::WriteOptions write;
@@ -42,7 +46,7 @@ void export_model(const Options& options, const Common& common) {
   });
   progress.reset();
   std::vector<std::string> copied;
-  for (const auto& [name, bytes] : side_files(options.source)) {
+  for (const auto& [name, bytes] : source.side_files()) {
     if (name == "params.json") continue;
     write_file(folder / name, bytes);
     copied.push_back(name);

@@ -1,4 +1,6 @@
 // tenon inspect: what a checkpoint, ONNX model or bundle is made of.
+#include <fmt/ranges.h>
+
 #include "base/error.h"
 #include "base/progress.h"
 #include "commands/commands.h"
@@ -12,10 +14,10 @@ namespace {
 struct Options {
   std::string source;
   bool graph = false;
+  std::string part;
 };
 
-Json inspect_checkpoint(const std::string& source) {
-  const auto checkpoint = checkpoint::Checkpoint::open(source);
+Json inspect_checkpoint(const checkpoint::Checkpoint& checkpoint) {
   Json tensors = Json::array();
   std::uint64_t bytes = 0;
   std::int64_t parameters = 0;
@@ -34,6 +36,18 @@ Json inspect_checkpoint(const std::string& source) {
   return {{"kind", "checkpoint"},     {"form", checkpoint.form()}, {"config", checkpoint.config()},
           {"parameters", parameters}, {"weight_bytes", bytes},     {"dtypes", types},
           {"tensors", tensors}};
+}
+
+Json inspect_checkpoint(const ModelSource& source) {
+  if (source.checkpoint() != nullptr) return inspect_checkpoint(*source.checkpoint());
+  const checkpoint::DiffusionCheckpoint& pictures = *source.diffusion();
+  Json parts = Json::object();
+  for (const auto& [name, part] : pictures.parts()) parts[name] = inspect_checkpoint(part);
+  return {{"kind", "checkpoint"},
+          {"form", pictures.form()},
+          {"scheduler", pictures.scheduler_config()},
+          {"notes", pictures.notes()},
+          {"parts", parts}};
 }
 
 Json describe_values(const graph::Graph& graph, const std::vector<graph::ValueId>& ids) {
@@ -56,6 +70,14 @@ Json inspect_graph(const graph::Graph& graph) {
           {"operators", ops},
           {"inputs", describe_values(graph, graph.inputs())},
           {"outputs", describe_values(graph, graph.outputs())}};
+}
+
+Json inspect_onnx(const std::string& path) {
+  const ModelSource source = ModelSource::open(path);
+  if (!source.draws()) return inspect_graph(source.graph());
+  Json parts = Json::object();
+  for (const auto& part : source.parts()) parts[part] = inspect_graph(source.graph(part));
+  return {{"kind", "onnx"}, {"parts", parts}};
 }
 
 Json describe(const engine::Engine& engine) {
@@ -91,17 +113,23 @@ Json inspect_bundle(const std::string& source) {
 void inspect(const Options& options, const Common& common) {
   const SourceKind kind = detect_source(options.source);
   if (options.graph) {
-    const graph::Graph graph = load_graph(options.source);
-    fmt::print("{}", graph::to_text(graph));
+    const ModelSource source = ModelSource::open(options.source);
+    const auto& parts = source.parts();
+    const std::string part = options.part.empty() && parts.size() == 1 ? parts[0] : options.part;
+    if (std::find(parts.begin(), parts.end(), part) == parts.end()) {
+      fail(ErrorCode::usage, "{}: has the parts {}; name one with --part", options.source,
+           fmt::join(parts, ", "));
+    }
+    fmt::print("{}", graph::to_text(source.graph(part)));
     return;
   }
   Json report;
   switch (kind) {
     case SourceKind::checkpoint:
-      report = inspect_checkpoint(options.source);
+      report = inspect_checkpoint(ModelSource::open(options.source));
       break;
     case SourceKind::onnx:
-      report = inspect_graph(load_graph(options.source));
+      report = inspect_onnx(options.source);
       break;
     case SourceKind::bundle:
       report = inspect_bundle(options.source);
@@ -126,6 +154,7 @@ void add_inspect(CLI::App& program, Common& common, int&) {
                                      "tenon inspect llama2.tenon");
   command->add_option("SRC", options->source, "checkpoint, ONNX folder or file, or bundle")
       ->required();
+  command->add_option("--part", options->part, "of a picture model: text_encoder, unet, ...");
   command->add_flag("--graph", options->graph, "print the whole graph as text");
   command->callback([options, &common] { inspect(*options, common); });
 }

@@ -19,8 +19,9 @@ struct Options {
 bundle::Files files_of(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path))
     bad_input("{}: there is no such file or folder", path.string());
-  const bool is_bundle = std::filesystem::is_regular_file(path) && bundle::is_bundle(path);
-  return is_bundle ? bundle::open(path, bundle::Weights::mapped).contents.files : side_files(path);
+  bundle::Files files = side_files(path);
+  bundle::Files of_pictures = files_below(files, "tokenizer/");
+  return of_pictures.empty() ? files : of_pictures;
 }
 
 std::vector<std::int32_t> ids_of(const std::string& line) {

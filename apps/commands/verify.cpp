@@ -6,7 +6,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "commands/commands.h"
-#include "model_source.h"
+#include "model.h"
 #include "text/tokenizer.h"
 #include "verification.h"
 #include "verify/comparison.h"
