@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "graph/op_schema.h"
+#include "passes/heads.h"
 #include "passes/match.h"
 #include "passes/passes.h"
 
@@ -13,7 +14,8 @@ namespace {
 
 struct Scores {
   ValueId query;
-  ValueId key;  // [batch, heads, keys, head_dim]
+  ValueId key;           // [batch, heads, keys, head_dim]
+  bool by_rows = false;  // the key is [batch, keys, heads, head_dim] instead
   ValueId mask = kNoValue;
   double scale = 1;
 };
@@ -93,7 +95,10 @@ std::optional<Scores> match_product(const Graph& graph, ValueId value) {
     scores.key = part->x;
     scores.scale *= part->factor;
   }
-  scores.key = untransposed(graph, scores.key);
+  const Node* both = graph.producer_of(scores.key, "Transpose");
+  scores.by_rows =
+      both != nullptr && both->attributes.get_ints("perm") == std::vector<std::int64_t>{0, 2, 3, 1};
+  scores.key = scores.by_rows ? both->inputs[0] : untransposed(graph, scores.key);
   if (scores.key == kNoValue) return std::nullopt;
   if (const auto part = scaled(graph, scores.key)) {
     scores.key = part->x;
@@ -209,9 +214,9 @@ bool take_standard(Graph& graph, const Node& node) {
 // heads out of the batch after it.
 ValueId attended(const Graph& graph, const Readers& readers, ValueId product, const Dim& heads) {
   if (graph.value(product).shape.size() == 4) return product;
-  if (readers.count(product) != 1 || readers.of(product).size() != 1) return kNoValue;
-  const Node& reshape = graph.node(readers.of(product)[0]);
-  if (reshape.op->name != "Reshape") return kNoValue;
+  const NodeId reader = only_reader(graph, readers, product);
+  if (reader == kNoNode || graph.node(reader).op->name != "Reshape") return kNoValue;
+  const Node& reshape = graph.node(reader);
   const auto& shape = graph.value(reshape.outputs[0]).shape;
   const bool fits = folds(shape, graph.value(product).shape) && shape[1] == heads;
   return fits ? reshape.outputs[0] : kNoValue;
@@ -237,8 +242,12 @@ bool take_one_head(Graph& graph, const Node& node, const Scores& scores) {
 bool take_product(Graph& graph, const Readers& readers, const Node& node) {
   const Node* softmax = softmax_of(graph, node.inputs[0]);
   if (softmax == nullptr) return false;
-  const auto scores = match_scores(graph, softmax->inputs[0]);
+  auto scores = match_scores(graph, softmax->inputs[0]);
   if (!scores) return false;
+  if (scores->by_rows) {
+    scores->key = graph.add("Transpose", node.name + ".keys", {scores->key},
+                            {{"perm", std::vector<std::int64_t>{0, 2, 1, 3}}}, node.module);
+  }
   const ValueId query = unfolded(graph, scores->query);
   ValueId key = unfolded(graph, scores->key);
   ValueId value = unfolded(graph, node.inputs[1]);

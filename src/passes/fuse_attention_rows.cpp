@@ -106,17 +106,17 @@ class CausalMasks {
 };
 
 // reshape(transpose(attended)) [batch, tokens, heads * width], when nothing else reads what is
-// between.
+// between but for its sizes.
 ValueId rows_after(const Graph& graph, const Readers& readers, ValueId attended) {
-  if (readers.count(attended) != 1 || readers.of(attended).size() != 1) return kNoValue;
-  const Node& transpose = graph.node(readers.of(attended)[0]);
+  const NodeId turned = only_reader(graph, readers, attended);
+  if (turned == kNoNode) return kNoValue;
+  const Node& transpose = graph.node(turned);
   if (transpose.op->name != "Transpose" ||
       transpose.attributes.get_ints("perm") != std::vector<std::int64_t>{0, 2, 1, 3})
     return kNoValue;
-  const ValueId turned = transpose.outputs[0];
-  if (readers.count(turned) != 1 || readers.of(turned).size() != 1) return kNoValue;
-  const Node& reshape = graph.node(readers.of(turned)[0]);
-  return reshape.op->name == "Reshape" ? reshape.outputs[0] : kNoValue;
+  const NodeId joined = only_reader(graph, readers, transpose.outputs[0]);
+  if (joined == kNoNode || graph.node(joined).op->name != "Reshape") return kNoValue;
+  return graph.node(joined).outputs[0];
 }
 
 bool take_rows(Graph& graph, const Readers& readers, NodeId id) {

@@ -54,4 +54,17 @@ std::optional<HeadLayout> trace_heads(const Graph& graph, ValueId heads) {
   return std::nullopt;
 }
 
+NodeId only_reader(const Graph& graph, const Readers& readers, ValueId value) {
+  int left = readers.count(value);
+  NodeId only = kNoNode;
+  for (const NodeId id : readers.of(value)) {
+    if (graph.node(id).op->name == "Shape") {
+      --left;
+    } else {
+      only = id;
+    }
+  }
+  return left == 1 ? only : kNoNode;
+}
+
 }  // namespace tenon::passes

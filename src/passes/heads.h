@@ -19,4 +19,8 @@ struct HeadLayout {
 /// rows.
 std::optional<HeadLayout> trace_heads(const Graph& graph, ValueId heads);
 
+/// The one node that reads the value, apart from those that ask for its sizes; kNoNode when there
+/// are several, or it is an output of the graph.
+NodeId only_reader(const Graph& graph, const Readers& readers, ValueId value);
+
 }  // namespace tenon::passes

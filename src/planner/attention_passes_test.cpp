@@ -188,6 +188,16 @@ std::string folded() {
   return text;
 }
 
+TEST(FuseAttention, TakesKeysTurnedAtOnce) {
+  const std::string text =
+      changed(changed(kAttention, "input \"k\" fp32[b, 4, t, 2]", "input \"k\" fp32[b, t, 4, 2]"),
+              "perm=[0, 1, 3, 2]", "perm=[0, 2, 3, 1]");
+  const Rewritten result = rewrite(passes::fuse_attention, text);
+  EXPECT_EQ(result.rewrites, 1);
+  EXPECT_EQ(ops_of(result.text), "Transpose tenon.Attention");
+  EXPECT_THAT(result.text, HasSubstr("= Transpose(\"k\") perm=[0, 2, 1, 3]"));
+}
+
 TEST(FuseAttention, TakesHeadsOutOfTheBatch) {
   expect_attention(folded(), "= tenon.Attention(\"q4\", \"k4\", \"v4\") scale=0.5f -> \"y\"");
   // the sum that baddbmm writes for an operand that it does not have
@@ -208,6 +218,15 @@ TEST(FuseAttention, TakesHeadsOutOfTheBatch) {
               "node \"f3\" = Reshape(\"m4\", \"three\") -> \"back\"\nnode \"soft\"");
   expect_attention(masked,
                    "= tenon.Attention(\"q4\", \"k4\", \"v4\", \"mask\") scale=0.5f -> \"y\"");
+  // the sizes of what is folded are asked for
+  const std::string sized = changed(
+      folded(), "node \"out\" = Reshape(\"y3\", \"unfold\")",
+      "node \"shape\" = Shape(\"y3\") -> \"sizes\"\nconstant \"at\" int64[1] = 1\n"
+      "node \"tokens\" = Gather(\"sizes\", \"at\") -> \"n\"\nconstant \"some\" int64[2] = -1 4\n"
+      "constant \"two\" int64[1] = 2\n"
+      "node \"join\" = Concat(\"some\", \"n\", \"two\") axis=0 -> \"to\"\n"
+      "node \"out\" = Reshape(\"y3\", \"to\")");
+  expect_attention(sized, "= tenon.Attention(\"q4\", \"k4\", \"v4\") scale=0.5f -> \"y\"");
   // what heads are is not said: each is a batch entry of its own
   expect_attention(folded() + "output \"y3\"\n",
                    "= tenon.Attention(\"q\", \"k\", \"v\") head_dim=2 kv_heads=1 q_heads=1");
