@@ -73,7 +73,7 @@ class YamlReader {
       case YAML_MAPPING_START_EVENT:
         return map(depth);
       default:
-        refuse("anchors are not read");
+        refuse("aliases are not read");
     }
   }
 

@@ -31,7 +31,7 @@ std::filesystem::path find_original_config(const std::filesystem::path& weights,
 OriginalConfig read_original_config(const std::filesystem::path& path);
 
 /// One YAML document of maps, lists and scalars as JSON: numbers and booleans by their look, all
-/// else as text. Refuses anchors, tags, duplicate keys, nesting beyond 64 and more than 100,000
+/// else as text. Refuses aliases, duplicate keys, nesting beyond 64 and more than 100,000
 /// values; Error(bad_input) names the line.
 Json parse_yaml(std::string_view text, std::string_view where);
 
