@@ -78,8 +78,10 @@ DimShape slid_sizes(InferenceContext& context, const Windows& windows, bool ceil
     }
     const Dim room = in + Dim(windows.begins[i]) + Dim(windows.ends[i]) - windows.extent(i);
     Dim size = (ceil_mode ? Dim::ceil_div(room, stride) : Dim::floor_div(room, stride)) + Dim(1);
-    // The last window must begin inside x or the padding before it.
-    if (ceil_mode && windows.strides[i] > 1)
+    // The last window must begin inside x or the padding before it, as a long one does anyway.
+    const bool may_begin_beyond =
+        (windows.extent(i) - Dim(windows.ends[i]) - stride).constant().value_or(-1) < 0;
+    if (ceil_mode && may_begin_beyond)
       size = Dim::min(size, Dim::ceil_div(in + Dim(windows.begins[i]), stride));
     if (size.constant().value_or(1) < 1 && in.constant().value_or(0) > 0) {
       bad_input("a window of {} does not fit into axis {} of {} with {} and {} of padding",

@@ -177,9 +177,37 @@ std::vector<RowCase> statistics_cases() {
   };
 }
 
+std::vector<RowCase> einsum_cases() {
+  const auto equation = [](const char* text) {
+    return Attributes{{"equation", std::string(text)}};
+  };
+  const Tensor square = f32({2, 2}, {1, 2, 3, 4});
+  return {
+      {"einsum_reference", {kSix, kSix}, equation("ij, kj -> ik"), {f32({2, 2}, {14, 4, 4, 77})}},
+      {"einsum_reference", {kSix}, equation("ij->ji"), {f32({3, 2}, {1, -4, -2, 5, 3, 6})}},
+      {"einsum_reference", {kSix}, equation("ij->"), {f32({}, {9})}},
+      {"einsum_reference", {square}, equation("ii->i"), {f32({2}, {1, 4})}},
+      {"einsum_reference", {square}, equation("ii"), {f32({}, {5})}},
+      {"einsum_reference", {square, square}, equation("ba,cb"), {f32({2, 2}, {7, 15, 10, 22})}},
+      {"einsum_reference",
+       {f32({2, 1, 2}, {1, 2, 3, 4}), square},
+       equation("...j, ...j -> ..."),
+       {f32({2, 2}, {5, 11, 11, 25})}},
+      {"einsum_reference",
+       {i64({2}, {3, 4}), i64({2}, {5, 6}), i64({2}, {1, 2})},
+       equation("i,j,i->j"),
+       {i64({2}, {55, 66})}},
+      {"einsum_reference",
+       {f32({2, 0}, {}), f32({0, 2}, {})},
+       equation("ik,kj->ij"),
+       {f32({2, 2}, {0, 0, 0, 0})}},
+  };
+}
+
 std::vector<RowCase> all_cases() {
   std::vector<RowCase> cases = reduce_cases();
-  for (const auto& part : {softmax_cases(), arg_cases(), scan_cases(), statistics_cases()})
+  for (const auto& part :
+       {softmax_cases(), arg_cases(), scan_cases(), statistics_cases(), einsum_cases()})
     cases.insert(cases.end(), part.begin(), part.end());
   return cases;
 }
