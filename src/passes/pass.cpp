@@ -17,6 +17,9 @@ constexpr std::array kPasses = {
     Pass{"fold_constants", "compute what depends on constants and shapes alone", fold_constants},
     Pass{"simplify", "drop casts, reshapes, transposes and slices that change nothing", simplify},
     Pass{"merge_duplicates", "compute equal expressions once", merge_duplicates},
+    // before anything looks at convolutions
+    Pass{"fold_batch_norm", "normalization by constants as part of a convolution's weights",
+         fold_batch_norm},
     Pass{"fuse_rms_norm", "x / sqrt(mean(x^2) + e) * w", fuse_rms_norm},
     Pass{"fuse_layer_norm", "(x - mean) / sqrt(variance + e) * w + b", fuse_layer_norm},
     Pass{"fuse_group_norm", "(x - mean) / sqrt(variance + e) of groups of channels * w + b",

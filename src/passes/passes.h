@@ -8,6 +8,7 @@ namespace tenon::passes {
 int fold_constants(Graph& graph, const PassContext& context);
 int simplify(Graph& graph, const PassContext& context);
 int merge_duplicates(Graph& graph, const PassContext& context);
+int fold_batch_norm(Graph& graph, const PassContext& context);
 int fuse_rms_norm(Graph& graph, const PassContext& context);
 int fuse_layer_norm(Graph& graph, const PassContext& context);
 int fuse_group_norm(Graph& graph, const PassContext& context);
