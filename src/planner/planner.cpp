@@ -12,6 +12,7 @@
 #include "planner/describe.h"
 #include "planner/evaluate.h"
 #include "planner/kernel_choice.h"
+#include "planner/step_order.h"
 #include "planner/tuning.h"
 
 namespace tenon::planner {
@@ -48,7 +49,7 @@ class Compilation {
     for (const auto& constraint : graph_.constraints)
       engine_->constraints.push_back({constraint.a, constraint.b, constraint.where});
     for (const ValueId id : graph_.inputs()) engine_->inputs.push_back(value_index(id));
-    const std::vector<NodeId> order = graph_.order();
+    const std::vector<NodeId> order = step_order(graph_);
     choose_kernels(order);
     for (std::size_t i = 0; i < order.size(); ++i) add_step(graph_.node(order[i]), choices_[i]);
     for (const ValueId id : graph_.outputs()) engine_->outputs.push_back(output_index(id));
