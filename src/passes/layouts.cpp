@@ -72,25 +72,25 @@ DimShape permuted(const DimShape& shape, const std::vector<std::int64_t>& order)
   return result;
 }
 
-Tensor permuted(const Tensor& tensor, const std::vector<std::int64_t>& order) {
+Tensor permuted(const TensorView& tensor, const std::vector<std::int64_t>& order) {
   const std::size_t rank = order.size();
   std::vector<std::int64_t> strides(rank, 1);
-  for (std::size_t i = rank; i-- > 1;) strides[i - 1] = strides[i] * tensor.shape()[i];
+  for (std::size_t i = rank; i-- > 1;) strides[i - 1] = strides[i] * tensor.shape[i];
   Shape shape;
   std::vector<std::int64_t> steps;
   for (const std::int64_t axis : order) {
-    shape.push_back(tensor.shape().at(static_cast<std::size_t>(axis)));
+    shape.push_back(tensor.shape.at(static_cast<std::size_t>(axis)));
     steps.push_back(strides.at(static_cast<std::size_t>(axis)));
   }
-  Tensor result(tensor.dtype(), shape);
-  const std::size_t size = dtype_size(tensor.dtype());
+  Tensor result(tensor.dtype, shape);
+  const std::size_t size = dtype_size(tensor.dtype);
   std::vector<std::int64_t> at(rank, 0);
   const std::int64_t count = result.count();
   for (std::int64_t i = 0; i < count; ++i) {
     std::int64_t from = 0;
     for (std::size_t d = 0; d < rank; ++d) from += at[d] * steps[d];
     std::memcpy(result.data() + static_cast<std::size_t>(i) * size,
-                tensor.data() + static_cast<std::size_t>(from) * size, size);
+                tensor.data + static_cast<std::size_t>(from) * size, size);
     for (std::size_t d = rank; d-- > 0 && ++at[d] == shape[d];) at[d] = 0;
   }
   return result;
@@ -198,7 +198,7 @@ ValueId Layouts::permuted_constant(ValueId value, std::size_t rank) {
   wide.insert(wide.end(), source->shape().begin(), source->shape().end());
   const Tensor loaded = reshaped_source(source, wide)->load();
   return graph_.add_constant(channels_last_name(graph_.value(value).name),
-                             permuted(loaded, last_order(rank)));
+                             permuted(loaded.view(), last_order(rank)));
 }
 
 }  // namespace tenon::passes

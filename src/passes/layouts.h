@@ -21,7 +21,7 @@ std::vector<std::int64_t> first_order(std::size_t rank);
 /// Where axis `axis` of a channels-first value lies channels last.
 std::int64_t last_axis(std::int64_t axis, std::size_t rank);
 DimShape permuted(const DimShape& shape, const std::vector<std::int64_t>& order);
-Tensor permuted(const Tensor& tensor, const std::vector<std::int64_t>& order);
+Tensor permuted(const TensorView& tensor, const std::vector<std::int64_t>& order);
 
 /// The axes that are not of size 1 stay in their order: a Transpose would be a Reshape.
 bool moves_nothing(const DimShape& shape, const std::vector<std::int64_t>& order);

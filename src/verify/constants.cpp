@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernels/kernel.h"
+#include "verify/source_values.h"
 #include "verify/trace.h"
 
 namespace tenon::verify {
@@ -145,7 +146,8 @@ std::optional<std::string> different_constant(const Engine& a, const Engine& b, 
 const Step* writer_of(const Engine& engine, const std::string& value) {
   for (const Step& step : engine.steps) {
     for (const ValueIndex output : step.outputs) {
-      if (output != engine::kAbsent && value_at(engine, output).name == value) return &step;
+      if (output != engine::kAbsent && source_name(value_at(engine, output).name) == value)
+        return &step;
     }
   }
   return nullptr;

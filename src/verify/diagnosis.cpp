@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "verify/constants.h"
 #include "verify/hypotheses.h"
+#include "verify/source_values.h"
 #include "verify/trace.h"
 
 namespace tenon::verify {
@@ -117,7 +118,7 @@ std::int64_t layer_holding(const engine::Engine& engine, const std::string& valu
   for (const engine::Step& step : engine.steps) {
     for (const auto output : step.outputs) {
       if (output == engine::kAbsent) continue;
-      if (engine.values[static_cast<std::size_t>(output)].name == value)
+      if (source_name(engine.values[static_cast<std::size_t>(output)].name) == value)
         return layer < outputs.size() ? static_cast<std::int64_t>(layer) : -1;
       if (layer < outputs.size() && outputs[layer] == output) ++layer;
     }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "kernels/kernel.h"
+#include "verify/source_values.h"
 
 namespace tenon::verify {
 namespace {
@@ -40,7 +41,7 @@ std::map<std::string, const Step*, std::less<>> written_values(const Engine& eng
     for (const ValueIndex output : step.outputs) {
       if (output != engine::kAbsent && !step.kernels.empty() &&
           is_float(value_at(engine, output).dtype))
-        written.emplace(value_at(engine, output).name, &step);
+        written.emplace(source_name(value_at(engine, output).name), &step);
     }
   }
   return written;
@@ -71,24 +72,28 @@ class Walk {
   void capture() {
     std::size_t bytes = 0;
     run_watched(a_, ids_, [&](const Step&, const Value& value, const TensorView& view) {
-      if (!remaining_.contains(value.name) || kept_.contains(value.name)) return;
+      const std::string name(source_name(value.name));
+      if (!remaining_.contains(name) || kept_.contains(name)) return;
       if (!kept_.empty() && bytes + view.bytes() > max_bytes_) return;
       bytes += view.bytes();
-      kept_.emplace(value.name, Tensor::copy_of(view));
+      kept_.emplace(name, in_source_order(value.name, view));
     });
   }
 
   void compare() {
     run_watched(b_, ids_, [&](const Step& step, const Value& value, const TensorView& view) {
-      const auto kept = kept_.find(value.name);
+      const std::string name(source_name(value.name));
+      const auto kept = kept_.find(name);
       if (kept == kept_.end() || kept->second.count() != view.count()) return;
       ValueError error;
-      error.value = value.name;
+      error.value = name;
       error.module = step.module;
       error.op = step.op;
       error.dtype = computing_type(b_.engine(), step);
-      measure(kept->second.view(), view, error);
-      found_.insert_or_assign(value.name, std::move(error));
+      const bool turned = name.size() != value.name.size();
+      const Tensor ordered = turned ? in_source_order(value.name, view) : Tensor();
+      measure(kept->second.view(), turned ? ordered.view() : view, error);
+      found_.insert_or_assign(name, std::move(error));
     });
   }
 
@@ -97,7 +102,7 @@ class Walk {
     for (const Step& step : b_.engine().steps) {
       for (const ValueIndex output : step.outputs) {
         if (output == engine::kAbsent) continue;
-        const auto found = found_.find(value_at(b_.engine(), output).name);
+        const auto found = found_.find(source_name(value_at(b_.engine(), output).name));
         if (found == found_.end()) continue;
         ordered.push_back(std::move(found->second));
         found_.erase(found);
@@ -195,7 +200,7 @@ std::optional<ValueError> first_not_finite(Subject& subject, std::span<const std
       }
     }
     if (error.nan_in_both == 0) return;
-    error.value = value.name;
+    error.value = source_name(value.name);
     error.module = step.module;
     error.op = step.op;
     error.dtype = computing_type(subject.engine(), step);
@@ -229,7 +234,7 @@ std::optional<std::size_t> find_departure(const Engine& engine, std::vector<Valu
     for (const ValueIndex output : step.outputs) {
       if (output == engine::kAbsent) continue;
       double& passed = carried[static_cast<std::size_t>(output)];
-      const auto place = places.find(value_at(engine, output).name);
+      const auto place = places.find(source_name(value_at(engine, output).name));
       // What cannot be compared passes on what it was given, and its own rounding.
       passed = step.kernels.empty() ? inputs : inputs + rounding / kGrowth;
       if (place == places.end()) continue;

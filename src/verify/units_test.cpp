@@ -2,6 +2,7 @@
 #include <cmath>
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "verify/budget.h"
 #include "verify/metrics.h"
 #include "verify/recording.h"
+#include "verify/source_values.h"
 #include "verify/trace.h"
 
 namespace tenon::verify {
@@ -150,6 +152,18 @@ TEST(Trace, TheFirstErrorThatItsInputsDoNotExplainDeparts) {
   EXPECT_EQ(departure({1e-7, 1e-6, 5e-6}), std::nullopt);
   EXPECT_EQ(departure({1e-7, 1e-2, 0.5}), 1U);
   EXPECT_EQ(departure({1e-5, 9e-5, 0.5}), 2U);
+}
+
+TEST(SourceValues, MarkedOnesAreTurnedBack) {
+  EXPECT_EQ(source_name("conv_out"), "conv_out");
+  EXPECT_EQ(source_name("conv_out@channels_last"), "conv_out");
+  // Two pixels of three channels.
+  const Tensor last = Tensor::from_floats({1, 1, 2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6});
+  const Tensor first = in_source_order("conv_out@channels_last", last.view());
+  EXPECT_EQ(first.shape(), (Shape{1, 3, 1, 2}));
+  EXPECT_THAT(first.as<float>(), testing::ElementsAre(1, 4, 2, 5, 3, 6));
+  const Tensor same = in_source_order("conv_out", last.view());
+  EXPECT_EQ(same.shape(), last.shape());
 }
 
 class Recordings : public testing::Test {
