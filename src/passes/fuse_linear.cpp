@@ -14,10 +14,38 @@ bool has(const Node& linear, std::size_t input) {
   return linear.inputs.size() > input && linear.inputs[input] != kNoValue;
 }
 
+// The inputs of a Linear that computes the same; none for other forms.
+std::vector<ValueId> inputs_of_gemm(Graph& graph, const Node& gemm) {
+  const auto& attributes = gemm.attributes;
+  if (attributes.get_float("alpha", 1) != 1 || attributes.get_int("transA", 0) != 0 ||
+      !graph.is_constant(gemm.inputs[1]))
+    return {};
+  std::vector<ValueId> inputs = {gemm.inputs[0], gemm.inputs[1]};
+  if (has(gemm, kBias)) {
+    const graph::Value& bias = graph.value(gemm.inputs[kBias]);
+    if (attributes.get_float("beta", 1) != 1 || !graph.is_constant(gemm.inputs[kBias]) ||
+        bias.shape.size() != 1 || bias.shape[0] != graph.value(gemm.outputs[0]).shape[1])
+      return {};
+    inputs.push_back(gemm.inputs[kBias]);
+  }
+  if (attributes.get_int("transB", 0) != 0) {
+    const graph::Value& weight = graph.value(inputs[1]);
+    inputs[1] = graph.add_constant(weight.name + ".transposed", transposed_source(weight.constant));
+  }
+  return inputs;
+}
+
 int make_linear(Graph& graph) {
   int made = 0;
   for (const NodeId id : graph.order()) {
     const Node node = graph.node(id);
+    if (node.op->name == "Gemm" && graph.value(node.outputs[0]).dtype == DType::f32) {
+      std::vector<ValueId> inputs = inputs_of_gemm(graph, node);
+      if (!inputs.empty() && replace_with(graph, node.outputs[0], "tenon.Linear", node.name,
+                                          std::move(inputs), {}, node.module))
+        ++made;
+      continue;
+    }
     if (node.op->name != "MatMul" || !graph.is_constant(node.inputs[1])) continue;
     if (graph.value(node.inputs[1]).shape.size() != 2 ||
         graph.value(node.inputs[0]).shape.size() < 2)

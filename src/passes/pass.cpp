@@ -20,8 +20,9 @@ constexpr std::array kPasses = {
     // before anything looks at convolutions
     Pass{"fold_batch_norm", "normalization by constants as part of a convolution's weights",
          fold_batch_norm},
-    Pass{"fuse_rms_norm", "x / sqrt(mean(x^2) + e) * w", fuse_rms_norm},
+    // before RMSNorm, which is a part of it
     Pass{"fuse_layer_norm", "(x - mean) / sqrt(variance + e) * w + b", fuse_layer_norm},
+    Pass{"fuse_rms_norm", "x / sqrt(mean(x^2) + e) * w", fuse_rms_norm},
     Pass{"fuse_group_norm", "(x - mean) / sqrt(variance + e) of groups of channels * w + b",
          fuse_group_norm},
     Pass{"fuse_gelu", "erf and tanh forms of GELU", fuse_gelu},

@@ -291,6 +291,24 @@ TEST(FuseLinear, TakesBiasActivationAndResidual) {
                changed(kLinear, "Relu(\"q\")", "Gelu(\"q\") approximate=\"tanh\""), "tenon.Linear");
 }
 
+TEST(FuseLinear, TakesGemm) {
+  const std::string gemm = R"(input "x" fp32[b, 2]
+constant "w" fp32[3, 2] = 1 2 3 -1 -2 -3
+constant "c" fp32[3] = 1 0 2
+node "gemm" = Gemm("x", "w", "c") transB=1 -> "q"
+node "act" = Relu("q") -> "y"
+output "y"
+)";
+  const Rewritten result = rewrite(passes::fuse_linear, gemm);
+  EXPECT_EQ(ops_of(result.text), "tenon.Linear");
+  EXPECT_THAT(result.text, HasSubstr("fp32[2, 3] = 1 3 -2 2 -1 -3"));
+  expect_fused(passes::fuse_linear,
+               changed(changed(gemm, "fp32[3, 2]", "fp32[2, 3]"), "transB=1", ""), "tenon.Linear");
+  expect_left_alone(passes::fuse_linear, changed(gemm, "transB=1", "transB=1 alpha=2f"));
+  expect_left_alone(passes::fuse_linear, changed(gemm, "transB=1", "transB=1 beta=2f"));
+  expect_left_alone(passes::fuse_linear, changed(gemm, "fp32[3] = 1 0 2", "fp32[1] = 1"));
+}
+
 TEST(FuseLinear, TakesNoMoreThanItMay) {
   const auto leaves = [](const std::string& text, std::string_view ops) {
     expect_fused(passes::fuse_linear, text, ops);
