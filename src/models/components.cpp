@@ -27,21 +27,15 @@ graph::Graph build_clip_projection(const Json& config, const Weights& weights,
   return build_clip_text(config, weights, options, true);
 }
 
-struct Row {
-  std::string_view component;
-  std::string_view class_name;
-  graph::Graph (*build)(const Json& config, const Weights& weights, const BuildOptions& options);
-};
-
-constexpr std::array kRows = {
-    Row{"text_encoder", "CLIPTextModel", build_clip_plain},
-    Row{"text_encoder", "CLIPTextModelWithProjection", build_clip_projection},
-    Row{"unet", "UNet2DConditionModel", build_unet_2d_condition},
-    Row{"vae_encoder", "AutoencoderKL", build_autoencoder_kl_encoder},
-    Row{"vae_decoder", "AutoencoderKL", build_autoencoder_kl_decoder},
-    Row{"vae_encoder", "AutoencoderTiny", build_autoencoder_tiny_encoder},
-    Row{"vae_decoder", "AutoencoderTiny", build_autoencoder_tiny_decoder},
-    Row{"tiny_decoder", "AutoencoderTiny", build_autoencoder_tiny_decoder},
+constexpr std::array kClasses = {
+    ComponentClass{"text_encoder", "CLIPTextModel", build_clip_plain},
+    ComponentClass{"text_encoder", "CLIPTextModelWithProjection", build_clip_projection},
+    ComponentClass{"unet", "UNet2DConditionModel", build_unet_2d_condition},
+    ComponentClass{"vae_encoder", "AutoencoderKL", build_autoencoder_kl_encoder},
+    ComponentClass{"vae_decoder", "AutoencoderKL", build_autoencoder_kl_decoder},
+    ComponentClass{"vae_encoder", "AutoencoderTiny", build_autoencoder_tiny_encoder},
+    ComponentClass{"vae_decoder", "AutoencoderTiny", build_autoencoder_tiny_decoder},
+    ComponentClass{"tiny_decoder", "AutoencoderTiny", build_autoencoder_tiny_decoder},
 };
 
 void check_name(std::string_view name) {
@@ -50,19 +44,12 @@ void check_name(std::string_view name) {
        fmt::join(kNames, ", "));
 }
 
-std::string class_of(const Json& config) {
-  if (const Json* name = find_field(config, "_class_name"); name != nullptr && name->is_string())
-    return name->get<std::string>();
-  const Json* names = find_field(config, "architectures");
-  const bool named =
-      names != nullptr && names->is_array() && !names->empty() && names->front().is_string();
-  if (!named) bad_input("config.json names no class in \"_class_name\" or \"architectures\"");
-  return names->front().get<std::string>();
-}
-
-const Row& find_row(std::string_view component, const std::string& class_name) {
+const ComponentClass& find_class(std::string_view component, const Json& config) {
+  const std::string class_name = class_name_of(config);
+  if (class_name.empty())
+    bad_input("config.json names no class in \"_class_name\" or \"architectures\"");
   std::vector<std::string_view> known;
-  for (const Row& row : kRows) {
+  for (const ComponentClass& row : kClasses) {
     if (row.component != component) continue;
     if (row.class_name == class_name) return row;
     known.push_back(row.class_name);
@@ -123,6 +110,17 @@ std::string_view part_of(std::string_view component) {
 
 std::span<const std::string_view> component_names() { return kNames; }
 
+std::span<const ComponentClass> component_classes() { return kClasses; }
+
+std::string class_name_of(const Json& config) {
+  if (const Json* name = find_field(config, "_class_name"); name != nullptr && name->is_string())
+    return name->get<std::string>();
+  const Json* names = find_field(config, "architectures");
+  const bool named =
+      names != nullptr && names->is_array() && !names->empty() && names->front().is_string();
+  return named ? names->front().get<std::string>() : "";
+}
+
 std::vector<Component> build_components(const checkpoint::DiffusionCheckpoint& checkpoint,
                                         const BuildOptions& options) {
   std::vector<Component> components;
@@ -147,7 +145,7 @@ graph::Graph build_component(const checkpoint::Checkpoint& part, std::string_vie
     const Weights weights = [&](const std::string& weight, const Shape& shape) {
       return find_weight(part, weight, shape);
     };
-    const Row& row = find_row(name, class_of(part.config()));
+    const ComponentClass& row = find_class(name, part.config());
     graph::Graph graph = row.build(part.config(), weights, options);
     graph.name = name;
     return graph;

@@ -20,6 +20,16 @@ struct Component {
 /// unet, vae_encoder, vae_decoder, tiny_decoder.
 std::span<const std::string_view> component_names();
 
+/// A class of diffusers or transformers that can play a component's part.
+struct ComponentClass {
+  std::string_view component;
+  std::string_view class_name;
+  graph::Graph (*build)(const Json& config, const Weights& weights, const BuildOptions& options);
+};
+std::span<const ComponentClass> component_classes();
+/// What config.json says in _class_name, else in architectures; empty when it says nothing.
+std::string class_name_of(const Json& config);
+
 /// All that the checkpoint has the weights for; Error(bad_input) carries the component's name.
 /// Inputs and outputs as optimum exports them: see clip_text.h, unet_2d_condition.h,
 /// autoencoder_kl.h and autoencoder_tiny.h.

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "models/components.h"
 #include "models/gpt_neox.h"
 #include "models/llama.h"
 
@@ -60,7 +61,10 @@ std::map<std::string, Shape> expected_weights(const Json& config) {
     expected.emplace(name, shape);
     return std::make_shared<ShapeOnlySource>(shape);
   };
-  find_architecture(config).build(config, weights, {});
+  for (const ComponentClass& part : component_classes()) {
+    if (part.class_name == class_name_of(config)) part.build(config, weights, {});
+  }
+  if (expected.empty()) find_architecture(config).build(config, weights, {});
   return expected;
 }
 

@@ -46,7 +46,8 @@ std::span<const Architecture> architectures();
 /// Error(bad_input) names an architecture or a config field that is not supported.
 graph::Graph build(const checkpoint::Checkpoint& checkpoint, const BuildOptions& options = {});
 
-/// Names and shapes of all weights that the config asks for.
+/// Names and shapes of all weights that the config asks for; those of all components that a class
+/// of picture models stands for.
 std::map<std::string, Shape> expected_weights(const Json& config);
 
 }  // namespace tenon::models
