@@ -1,4 +1,4 @@
-// x * sigmoid(x) -> Swish.
+// x * sigmoid(alpha x) -> Swish.
 #include "graph/op_schema.h"
 #include "passes/match.h"
 #include "passes/passes.h"
@@ -11,10 +11,17 @@ int fuse_swish(Graph& graph, const PassContext&) {
     const Node node = graph.node(id);
     if (node.op->name != "Mul") continue;
     const auto gate = operand_of(graph, node, "Sigmoid");
-    if (!gate || gate->matched->inputs[0] != gate->other) continue;
-    graph.replace_value(node.outputs[0],
-                        graph.add("Swish", node.name, {gate->other}, {}, node.module));
-    ++fused;
+    if (!gate) continue;
+    const ValueId inner = gate->matched->inputs[0];
+    Attributes attributes;
+    if (inner != gate->other) {
+      const auto part = scaled(graph, inner);
+      if (!part || part->x != gate->other) continue;
+      attributes.set("alpha", static_cast<float>(part->factor));
+    }
+    if (replace_with(graph, node.outputs[0], "Swish", node.name, {gate->other}, attributes,
+                     node.module))
+      ++fused;
   }
   return fused;
 }

@@ -178,6 +178,15 @@ TEST(FuseSwish, TakesXTimesItsSigmoidOnly) {
   expect_fused(passes::fuse_swish, good, "Swish");
   expect_left_alone(passes::fuse_swish, changed(good, "Mul(\"x\"", "Mul(\"z\""));
   expect_left_alone(passes::fuse_swish, changed(good, "Mul", "Add"));
+  // quick GELU
+  const std::string steep =
+      changed(good, "node \"s\" = Sigmoid(\"x\")",
+              "constant \"c\" fp32[] = 1.5\nnode \"t\" = Mul(\"x\", \"c\") -> \"cx\"\n"
+              "node \"s\" = Sigmoid(\"cx\")");
+  const Rewritten result = rewrite(passes::fuse_swish, steep);
+  EXPECT_EQ(ops_of(result.text), "Swish");
+  EXPECT_THAT(result.text, HasSubstr("alpha=1.5f"));
+  expect_left_alone(passes::fuse_swish, changed(steep, "Mul(\"x\", \"g\")", "Mul(\"z\", \"g\")"));
 }
 
 const std::string kSwiGlu = R"(input "x" fp32[b, 2]
