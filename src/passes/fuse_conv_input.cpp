@@ -30,15 +30,16 @@ bool has_prologue(const Node& node) {
          !node.attributes.get_string("input_activation", "").empty();
 }
 
-// Swish(ScaleShift(x)) -> ScaleShift with the activation.
+// Swish(ScaleShift(x)) and its like -> ScaleShift with the activation.
 bool join_activation(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
-  if (node.op->name != "Swish" || node.attributes.get_float("alpha", 1.0F) != 1.0F) return false;
+  const std::string activation = activation_name(node);
+  if (activation.empty()) return false;
   const Node* scale = graph.producer_of(node.inputs[0], "tenon.ScaleShift");
   if (scale == nullptr || !scale->attributes.get_string("activation", "").empty()) return false;
   if (graph.is_output(node.inputs[0]) || graph.readers(node.inputs[0]).size() != 1) return false;
   const NodeId producer = graph.value(node.inputs[0]).producer;
-  graph.node(producer).attributes.set("activation", std::string("silu"));
+  graph.node(producer).attributes.set("activation", activation);
   graph.remove_node(id);
   graph.replace_value(node.outputs[0], node.inputs[0]);
   return true;

@@ -51,7 +51,9 @@ TEST(FuseConvInput, TakesTheNormAndItsActivation) {
   EXPECT_EQ(ops_between(norm("a", "b")), edges);
   EXPECT_EQ(ops_between(norm("a", "c") + "node \"s\" = Swish(\"c\") -> \"b\"\n"), edges);
   EXPECT_EQ(ops_between(norm("a", "c") + "node \"s\" = Relu(\"c\") -> \"b\"\n"),
-            "Transpose tenon.Conv tenon.GroupScale tenon.ScaleShift Relu tenon.Conv Transpose");
+            "Transpose tenon.Conv tenon.GroupScale tenon.ScaleShift tenon.Conv Transpose");
+  EXPECT_EQ(ops_between(norm("a", "c") + "node \"s\" = Tanh(\"c\") -> \"b\"\n"),
+            "Transpose tenon.Conv tenon.GroupScale tenon.ScaleShift Tanh tenon.Conv Transpose");
 }
 
 TEST(FuseConvInput, ANormWithOtherReadersStays) {
