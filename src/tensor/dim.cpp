@@ -153,16 +153,13 @@ std::optional<std::pair<Composite, std::int64_t>> quotient_and_number(const Term
   std::int64_t shift = 0;
   std::optional<Composite> inner;
   for (const auto& [monomial, factor] : terms) {
-    if (monomial.empty()) {
-      shift = factor;
-      continue;
-    }
+    if (monomial.empty()) shift = factor;
+    if (monomial.empty()) continue;
     if (inner || factor != 1 || monomial.size() != 1) return std::nullopt;
     inner = split_composite(monomial[0]);
     if (!inner || inner->function != "floor" || !inner->b.constant()) return std::nullopt;
   }
-  if (!inner) return std::nullopt;
-  return std::pair{*inner, shift};
+  return inner ? std::optional(std::pair{*inner, shift}) : std::nullopt;
 }
 
 }  // namespace
@@ -215,8 +212,7 @@ Dim Dim::floor_div(const Dim& value, const Dim& divisor) {
     if (const auto rest = inside.constant()) return outside + Dim(floor_quotient(*rest, *number));
     if (const auto whole = quotient_and_number(inside.terms_)) {
       const auto& [inner, shift] = *whole;
-      const std::int64_t both = checked_mul(*inner.b.constant(), *number);
-      return outside + floor_div(inner.a + Dim(shift) * inner.b, Dim(both));
+      return outside + floor_div(inner.a + Dim(shift) * inner.b, inner.b * Dim(*number));
     }
     return outside + atom(fmt::format("floor({} / {})", inside.to_string(), *number));
   }
