@@ -10,50 +10,6 @@
 namespace tenon::pipelines {
 namespace {
 
-std::vector<Port> ports(const engine::Engine& engine, const std::vector<engine::ValueIndex>& list) {
-  std::vector<Port> out;
-  for (const auto index : list) {
-    const auto& value = engine.values[static_cast<std::size_t>(index)];
-    out.push_back({value.name, value.dtype, value.shape});
-  }
-  return out;
-}
-
-std::string listed(const std::vector<Port>& ports) {
-  std::string text;
-  for (const auto& port : ports) {
-    text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", port.name, dtype_name(port.dtype),
-                        to_string(port.shape));
-  }
-  return text;
-}
-
-// The port called `name`, else the only one of that rank.
-const Port* find_port(const std::vector<Port>& ports, std::string_view name, std::size_t rank) {
-  const Port* found = nullptr;
-  int of_rank = 0;
-  for (const auto& port : ports) {
-    if (port.name == name && port.shape.size() == rank) return &port;
-    if (port.shape.size() != rank) continue;
-    found = &port;
-    ++of_rank;
-  }
-  return of_rank == 1 ? found : nullptr;
-}
-
-Port need_port(const std::vector<Port>& ports, std::string_view name, std::size_t rank,
-               std::string_view part) {
-  const Port* port = find_port(ports, name, rank);
-  if (port == nullptr) {
-    bad_input("{}: no {} of {} dimensions; there are {}", part, name, rank, listed(ports));
-  }
-  return *port;
-}
-
-std::int64_t fixed(const Port& port, std::size_t axis) {
-  return port.shape[axis].constant().value_or(0);
-}
-
 Json config_of(const PictureFiles& files, const std::string& path) {
   const auto file = files.find(path);
   if (file == files.end()) return Json::object();
@@ -91,33 +47,6 @@ Tensor as_type(const Tensor& tensor, DType type) {
 
 Tensor taken(session::TensorMap& outputs, const std::string& name) {
   return as_type(outputs.at(name), DType::f32);
-}
-
-std::optional<Tensor> constant_ending(const engine::Engine& engine, std::string_view end) {
-  for (const auto& value : engine.values) {
-    if (value.constant < 0 || !value.name.ends_with(end)) continue;
-    const auto& constant = engine.constants[static_cast<std::size_t>(value.constant)];
-    if (!constant.format.empty() || constant.data == nullptr) continue;
-    return converted({constant.dtype, constant.shape, constant.data.get()}, DType::f32);
-  }
-  return std::nullopt;
-}
-
-void layer_norm(std::span<float> rows, std::span<const float> gamma, std::span<const float> beta,
-                double epsilon) {
-  const std::size_t width = gamma.size();
-  for (std::size_t at = 0; at < rows.size(); at += width) {
-    const auto row = rows.subspan(at, width);
-    double mean = 0;
-    for (const float value : row) mean += value;
-    mean /= static_cast<double>(width);
-    double variance = 0;
-    for (const float value : row) variance += (value - mean) * (value - mean);
-    const double scale = 1 / std::sqrt(variance / static_cast<double>(width) + epsilon);
-    for (std::size_t i = 0; i < width; ++i) {
-      row[i] = static_cast<float>((row[i] - mean) * scale * gamma[i] + beta[i]);
-    }
-  }
 }
 
 }  // namespace
@@ -209,7 +138,9 @@ void SessionModels::read_unet(const Json& config) {
   facts_.fixed_batch = fixed(sample_, 0);
   facts_.fixed_height = fixed(sample_, 2);
   facts_.fixed_width = fixed(sample_, 3);
-  facts_.required_multiple = facts_.spatial_factor * halvings(config, "down_block_types", 8);
+  const std::int64_t multiple = least_multiple(unet.session->engine(), sample_);
+  facts_.required_multiple =
+      facts_.spatial_factor * (multiple != 0 ? multiple : halvings(config, "down_block_types", 8));
   if (facts_.fixed_height != 0 && facts_.fixed_width != 0) {
     facts_.required_multiple = facts_.spatial_factor;
   }
@@ -258,8 +189,7 @@ Tensor SessionModels::skipped_states(session::TensorMap& outputs, std::int64_t c
   std::int64_t layers = 0;
   while (outputs.count(fmt::format("hidden_states.{}", layers + 1)) != 0) ++layers;
   const auto& engine = part("text_encoder").session->engine();
-  const auto gamma = constant_ending(engine, "final_layer_norm.weight");
-  const auto beta = constant_ending(engine, "final_layer_norm.bias");
+  const auto [gamma, beta] = norm_of(engine, states_.name);
   if (layers == 0 || !gamma || !beta) {
     throw Error(ErrorCode::usage,
                 "clip skip needs the states of every layer, and this text encoder "
@@ -274,7 +204,7 @@ Tensor SessionModels::skipped_states(session::TensorMap& outputs, std::int64_t c
     bad_input("the final norm has {} weights for states of {}", gamma->count(),
               to_string(states.shape()));
   }
-  layer_norm(states.as<float>(), gamma->as<float>(), beta->as<float>(), norm_epsilon_);
+  apply_norm(states.as<float>(), gamma->as<float>(), beta->as<float>(), norm_epsilon_);
   return states;
 }
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "engine/engine.h"
 #include "pipelines/text_to_image/diffusion_models.h"
+#include "pipelines/text_to_image/engine_ports.h"
 #include "session/tensor_session.h"
 
 namespace tenon::pipelines {
@@ -18,13 +19,6 @@ using PictureEngines = std::map<std::string, std::shared_ptr<const engine::Engin
 /// By relative path: unet/config.json, vae/config.json, text_encoder/config.json. Each may be
 /// missing: then the engines say what they can, and the rest is as in Stable Diffusion 1.
 using PictureFiles = std::map<std::string, std::string, std::less<>>;
-
-/// An input or output of an engine.
-struct Port {
-  std::string name;
-  DType dtype = DType::f32;
-  DimShape shape;
-};
 
 /// Both families of ONNX graphs pass, told apart by names, types and ranks: `timestep` scalar or
 /// [batch], of any type; ids of 32 or 64 bits; `latent_parameters` or an encoder that draws itself;
