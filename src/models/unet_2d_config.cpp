@@ -11,6 +11,8 @@ namespace {
 constexpr std::int64_t kMaxKernel = 31;
 constexpr std::int64_t kMaxPadding = 16;
 constexpr std::int64_t kMaxLayers = 256;
+// Resnets and transformer blocks in all; the largest published networks have some 130.
+constexpr std::int64_t kMaxParts = 10'000;
 
 void refuse_unsupported(const Json& config) {
   require_absent(config, "addition_embed_type");
@@ -99,6 +101,21 @@ void check_heads(const UnetBlock& block) {
   }
 }
 
+void check_size(const UnetConfig& unet) {
+  std::int64_t parts = 0;
+  for (const auto* blocks : {&unet.down, &unet.up}) {
+    for (const UnetBlock& block : *blocks) {
+      for (const std::int64_t depth : block.transformer_layers) parts += 1 + depth;
+    }
+  }
+  if (parts > kMaxParts) {
+    bad_input(
+        "layers_per_block and transformer_layers_per_block make {} parts, at most {} are "
+        "built",
+        parts, kMaxParts);
+  }
+}
+
 void read_blocks(const Json& config, const std::vector<std::int64_t>& channels, UnetConfig& unet) {
   const std::vector<bool> down = read_types(
       config, "down_block_types", "DownBlock2D",
@@ -145,6 +162,7 @@ void read_blocks(const Json& config, const std::vector<std::int64_t>& channels, 
     check_heads(unet.down.back());
     check_heads(unet.up.back());
   }
+  check_size(unet);
   read_text(config, contexts, unet);
   unet.mid = unet.down.back();
 }

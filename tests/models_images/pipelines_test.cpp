@@ -248,6 +248,10 @@ TEST(Pipeline, NamesAFieldThatIsNotSupported) {
     copy.edit("vae/config.json", field, value);
     EXPECT_THAT(copy.refusal(), HasSubstr(message)) << field << " " << value;
   }
+  const Copy huge;
+  huge.edit("unet/config.json", "layers_per_block", 64);
+  huge.edit("unet/config.json", "transformer_layers_per_block", 256);
+  EXPECT_THAT(huge.refusal(), HasSubstr("at most 10000 are built"));
   const Copy copy;
   copy.edit("tiny_vae/config.json", "upsample_fn", "bicubic");
   EXPECT_THAT(copy.refusal(), AllOf(HasSubstr("tiny_decoder: "), HasSubstr("\"bicubic\"")));
