@@ -222,19 +222,12 @@ struct TileProduct {
     const long tiles = (row_count + Op::kMaxRows - 1) / Op::kMaxRows;
     const bool one_pass =
         tiles == 1 && Op::vectors(static_cast<int>(row_count)) * kLanes == kPanelColumns;
-    const long block = one_pass ? product.runs.run_steps : block_steps(product.runs.run_steps);
+    const long block = one_pass ? product.runs.run_steps : kBlockSteps;
     for (long panel = rest.panel_begin; panel < rest.panel_end; ++panel) {
       clear(sums, row_count);
       multiply_panel(product, share, panel, block, tiles, sums);
       finish(product, share.row_begin, share.row_end, panel, sums);
     }
-  }
-
-  // Equal blocks of whole cache lines of input, at most kBlockSteps each.
-  static long block_steps(long steps) {
-    const long blocks = (steps + kBlockSteps - 1) / kBlockSteps;
-    if (blocks == 0) return kBlockSteps;
-    return ((steps + blocks - 1) / blocks + kStepAlignment - 1) / kStepAlignment * kStepAlignment;
   }
 
   static void multiply_panel(const Product& product, const Share& share, long panel, long block,
