@@ -200,7 +200,7 @@ std::vector<Finding> preflight(const DiffusionFacts& facts, const text::Tokenize
                                const Json& scheduler_config, const ImageRequest& request) {
   Findings out;
   check_numbers(request, out);
-  check_size(facts, request, out);
+  if (request.images >= 1) check_size(facts, request, out);
   check_batch(facts, request, out);
   check_pictures(facts, request, out);
   std::vector<Finding> all = check_model(facts, tokenizer, scheduler_config);

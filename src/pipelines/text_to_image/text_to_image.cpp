@@ -351,6 +351,7 @@ class Run {
 
 ImageSize resolve_size(const ImageRequest& request, const DiffusionFacts& facts) {
   const std::int64_t step = facts.required_multiple;
+  if (request.images < 1) fail(ErrorCode::usage, "the number of images is {}", request.images);
   const auto side = [&](std::int64_t asked, std::int64_t initial) {
     if (asked != 0) return asked;
     if (initial != 0) return std::max(initial / step * step, step);
@@ -366,15 +367,22 @@ ImageSize resolve_size(const ImageRequest& request, const DiffusionFacts& facts)
   if (facts.fixed_height != 0 && request.height == 0) {
     size.height = facts.fixed_height * facts.spatial_factor;
   }
-  const std::int64_t limit = 16384;
-  if (size.width < step || size.height < step || size.width > limit || size.height > limit ||
-      size.width % step != 0 || size.height % step != 0) {
-    throw Error(ErrorCode::usage, fmt::format("a picture of {} x {} pixels; this model makes "
-                                              "multiples of {} from {} to {}",
-                                              size.width, size.height, step, step, limit))
-        .hint(fmt::format("ask for {} x {}",
-                          std::clamp((size.width + step / 2) / step * step, step, limit),
-                          std::clamp((size.height + step / 2) / step * step, step, limit)));
+  const auto possible = [&](std::int64_t value) {
+    const std::int64_t near = std::clamp<std::int64_t>(value, 0, image::kMaxSide) + step / 2;
+    return std::clamp(near / step * step, step, image::kMaxSide / step * step);
+  };
+  if (size.width != possible(size.width) || size.height != possible(size.height)) {
+    throw Error(ErrorCode::usage,
+                fmt::format("a picture of {} x {} pixels; this model makes multiples of {} from {} "
+                            "to {}",
+                            size.width, size.height, step, step, image::kMaxSide / step * step))
+        .hint(fmt::format("ask for {} x {}", possible(size.width), possible(size.height)));
+  }
+  if (size.width * size.height > image::kMaxPixels / request.images) {
+    throw Error(ErrorCode::usage, fmt::format("{} pictures of {} x {} pixels at once",
+                                              request.images, size.width, size.height))
+        .hint(fmt::format("ask for {} pixels in all at most, and make several runs",
+                          image::kMaxPixels));
   }
   return size;
 }

@@ -208,6 +208,14 @@ TEST(ResolveSize, TakesTheModelsAndTheImages) {
   EXPECT_EQ(resolve_size(request, facts).width, 512);
   request.width = 576;
   EXPECT_EQ(resolve_size(request, facts).width, 576);
+  request.height = std::numeric_limits<std::int64_t>::max();
+  EXPECT_THROW(resolve_size(request, facts), Error);
+  request.width = request.height = -64;
+  EXPECT_THROW(resolve_size(request, facts), Error);
+  request.width = request.height = 8192;
+  EXPECT_EQ(resolve_size(request, facts).height, 8192);
+  request.images = 2;
+  EXPECT_THROW(resolve_size(request, facts), Error);
 }
 
 }  // namespace
