@@ -96,7 +96,7 @@ class FlashHarness {
     pool_ = std::make_unique<ThreadPool>(threads);
     std::vector<Shape> shapes;
     for (const TensorView& view : views()) shapes.push_back(view.shape);
-    const std::size_t bytes = row.workspace(description, shapes, threads);
+    const std::size_t bytes = row.workspace(description, shapes, pool_->size());
     workspace_.assign(bytes + 2 * kGuard, kMark);
     room_ = reinterpret_cast<std::byte*>(
         (reinterpret_cast<std::uintptr_t>(workspace_.data()) + kGuard - 1) / kGuard * kGuard);
