@@ -417,6 +417,12 @@ TEST_P(ConvRow, RefusesWhatItCannotDo) {
   EXPECT_FALSE(accepts([](StepDescription& step) { step.inputs[1].shape[0] = 9 * 9; }));
   EXPECT_FALSE(accepts([](StepDescription& step) { step.inputs[2].shape = {9}; }));
   EXPECT_FALSE(accepts([](StepDescription& step) { step.outputs.clear(); }));
+  Attributes enormous = made.attributes();
+  enormous.set("pads", std::vector<std::int64_t>{1 << 30, 0, 0, 1 << 30});
+  enormous.set("strides", std::vector<std::int64_t>{1 << 30, 1 << 30});
+  EXPECT_EQ(accepts([&](StepDescription& step) { step.attributes = &enormous; }),
+            GetParam() == "conv_channels_last_reference")
+      << "no slab could hold that padding";
   for (const Attributes& wrong :
        {Attributes{{"kernel_shape", std::vector<std::int64_t>{3}}},
         Attributes{{"kernel_shape", std::vector<std::int64_t>{1 << 30, 1 << 30}}},

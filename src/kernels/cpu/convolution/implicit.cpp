@@ -14,6 +14,14 @@ const float* floats(const Invocation& call, std::size_t index) {
   return reinterpret_cast<const float*>(linear::input_data(call, index));
 }
 
+// Keeps the bytes of any slab of real pictures in 64 bits; beyond it the plain row serves.
+constexpr std::int64_t kMostSize = 4096;
+
+bool is_moderate(const Axis& axis) {
+  return std::max({axis.kernel, axis.stride, axis.dilation, axis.pad_before, axis.pad_after}) <=
+         kMostSize;
+}
+
 // One call: its operands, plan and workspace.
 class Run {
  public:
@@ -248,7 +256,7 @@ class Run {
 
 bool accepts_implicit(const StepDescription& step, std::string_view format, bool depthwise) {
   const auto spec = parse_conv(step);
-  if (!spec) return false;
+  if (!spec || !is_moderate(spec->vertical) || !is_moderate(spec->horizontal)) return false;
   for (std::size_t i = 0; i < step.inputs.size(); ++i) {
     const StepDescription::Operand& input = step.inputs[i];
     if (i != kWeight && input.present && (input.dtype != DType::f32 || !input.format.empty())) {
