@@ -69,11 +69,13 @@ bundle::Engines compile_parts(const ModelSource& source, const bundle::Files& fi
     options.name = source.draws() ? source.name() + " " + part : source.name();
     if (!dump.empty() && source.draws()) options.dump = dump / part;
     options.profiles = bind_profile(profile, part, graph);
-    if (options.profiles.empty() && source.draws())
-      options.profiles = bind_profile(trained, part, graph);
-    engines[part] = with_context(source.path().string(), [&] {
+    const bool asked = !options.profiles.empty();
+    if (!asked && source.draws()) options.profiles = bind_profile(trained, part, graph);
+    const auto engine = with_context(source.path().string(), [&] {
       return planner::compile(graph, options, store, &reports[part]);
     });
+    if (!asked) engine->tuned.clear();  // a guess of ours binds nobody
+    engines[part] = engine;
   }
   return engines;
 }

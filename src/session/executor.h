@@ -41,6 +41,7 @@ class Executor {
   /// the next prepare or run.
   void run(std::span<const TensorView> inputs, const kernels::RaggedBatch* batch = nullptr);
   TensorView output(std::size_t index) const;
+  bool prepared() const { return !plans_.empty(); }
   /// Of the inputs last prepared.
   const Dim::Bindings& sizes() const { return plans_.front().sizes; }
 
