@@ -34,12 +34,20 @@ SizeProfile trained_sizes(const bundle::Files& files) {
   SizeProfile profile;
   profile.sets.push_back({{"text_encoder.input_ids", {1, tokens}},
                           {"unet.sample", {2, channels, side, side}},
-                          {"unet.timestep", {}},
                           {"unet.encoder_hidden_states", {2, tokens, width}},
                           {"vae_encoder.sample", {1, 3, side * factor, side * factor}},
                           {"vae_decoder.latent_sample", {1, latents, side, side}},
                           {"tiny_decoder.latent_sample", {1, latents, side, side}}});
   return profile;
+}
+
+// Graphs for our own engines may say more than those for others: fractions of timesteps, and the
+// layers of a text encoder, which --clip-skip chooses from.
+models::BuildOptions run_options() {
+  models::BuildOptions options;
+  options.timestep_form = models::TimestepForm::per_batch_float;
+  options.hidden_states = true;
+  return options;
 }
 
 std::vector<std::string> names_of(const bundle::Engines& engines) {
@@ -65,7 +73,7 @@ bundle::Engines compile_parts(const ModelSource& source, const bundle::Files& fi
   options.context_length = source.draws() ? 0 : context_length_of(files);
   bundle::Engines engines;
   for (const std::string& part : source.parts()) {
-    graph::Graph graph = source.graph(part);
+    graph::Graph graph = source.graph(part, run_options());
     options.name = source.draws() ? source.name() + " " + part : source.name();
     if (!dump.empty() && source.draws()) options.dump = dump / part;
     options.profiles = bind_profile(profile, part, graph);
