@@ -76,14 +76,20 @@ class Pool:
         self.random = np.random.default_rng(seed)
         self.normal = self.random.standard_normal(1 << 24, dtype=np.float32)
 
-    def take(self, name, shape):
+    def values(self, name, shape):
+        """Float32, as many as the shape has, in bounded memory."""
         count = math.prod(shape)
         if len(shape) == 1:  # norms near one, biases near zero
             base = 1.0 if name.endswith("weight") else 0.0
-            return to_bfloat16(base + 0.02 * self.normal[:count])
-        scaled = to_bfloat16(self.normal * (0.6 / math.sqrt(shape[1])))
+            return base + 0.02 * self.normal[:count]
         start = int(self.random.integers(1 << 24))
-        return np.resize(np.roll(scaled, start), count)
+        return np.resize(np.roll(self.normal, start), count) * np.float32(0.6 / math.sqrt(math.prod(shape[1:])))
+
+    def take(self, name, shape):
+        return to_bfloat16(self.values(name, shape))
+
+    def take_float16(self, name, shape):
+        return self.values(name, shape).astype(np.float16)
 
 
 def write_shard(path, tensors, pool):
