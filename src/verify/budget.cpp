@@ -8,6 +8,8 @@
 //   int8: steps of 1/127 of a largest value of some 4 deviations: 0.009: 0.14 over 64 layers,
 //         which is more than answers should change: 1e-1, and a model that is outside keeps its
 //         sensitive products in bf16
+// Networks of pictures have up to 256 products one after the other (a UNet with 16 transformers),
+// which is sqrt(2) times that: 3e-2 for bf16.
 // Logits whose errors have deviation s move the distribution by KL = s^2 / 2; s is the relative
 // error times a deviation of the logits of about 2.5. Two logits change places where they are
 // closer than s, which at a density of ties of 1 / 10 is a share of s / 5. The perplexity has no
@@ -20,6 +22,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "verify/report.h"
 
 namespace tenon::verify {
 namespace {
@@ -32,6 +35,7 @@ constexpr std::array kKeys = {
     Key{"kl", &Budget::mean_kl},      Key{"max_kl", &Budget::max_kl},
     Key{"top1", &Budget::top1},       Key{"max_abs", &Budget::max_abs},
     Key{"rel", &Budget::relative_l2}, Key{"ppl", &Budget::perplexity},
+    Key{"psnr", &Budget::psnr},
 };
 
 constexpr std::array<std::string_view, 4> kPrecisions = {"reference", "fp32", "bf16", "int8"};
@@ -67,7 +71,8 @@ Budget Budget::parse(std::string_view text) {
         std::find_if(kKeys.begin(), kKeys.end(), [&](const Key& k) { return k.name == name; });
     if (key == kKeys.end() || equals == std::string_view::npos) {
       fail(ErrorCode::usage,
-           "budget: '{}' is no limit; they are kl=, max_kl=, top1=, max_abs=, rel= and ppl=", item);
+           "budget: '{}' is no limit; they are kl=, max_kl=, top1=, max_abs=, rel=, ppl= and psnr=",
+           item);
     }
     if ((budget.*key->field).has_value()) fail(ErrorCode::usage, "budget: {} is given twice", name);
     budget.*key->field = parse_limit(name, item.substr(equals + 1));
@@ -89,6 +94,44 @@ Budget Budget::of_precision(std::string_view precision) {
 
 Budget Budget::between(const engine::Engine& a, const engine::Engine& b) {
   return of_precision(kPrecisions[std::max(coarseness(a.precision), coarseness(b.precision))]);
+}
+
+Budget Budget::of_tensors(const engine::Engine& a, const engine::Engine& b) {
+  constexpr std::array kRelative = {1e-4, 1e-4, 3e-2, 1e-1};
+  Budget budget;
+  budget.relative_l2 = kRelative[std::max(coarseness(a.precision), coarseness(b.precision))];
+  return budget;
+}
+
+void Budget::require_for_text() const {
+  if (psnr) fail(ErrorCode::usage, "budget: psnr= is of pictures, these are logits");
+}
+
+void Budget::require_for_tensors() const {
+  for (const Key& key : kKeys) {
+    if (!(this->*key.field).has_value()) continue;
+    if (key.name == "max_abs" || key.name == "rel" || key.name == "psnr") continue;
+    fail(ErrorCode::usage,
+         "budget: {}= is of logits; tensors have max_abs=, rel= and psnr=", key.name);
+  }
+}
+
+std::vector<std::string> Budget::violations(const OutputError& output) const {
+  std::vector<std::string> found;
+  if (!output.finite) found.push_back(fmt::format("{} is not all finite", output.output));
+  if (relative_l2 && !(output.relative <= *relative_l2)) {
+    found.push_back(fmt::format("the relative error of {} is {:.3g}, at most {:.3g} is allowed",
+                                output.output, output.relative, *relative_l2));
+  }
+  if (max_abs && !(output.max_abs <= *max_abs)) {
+    found.push_back(fmt::format("the largest difference of {} is {:.3g}, at most {:.3g} is allowed",
+                                output.output, output.max_abs, *max_abs));
+  }
+  if (psnr && output.psnr && !(*output.psnr >= *psnr)) {
+    found.push_back(fmt::format("the PSNR of {} is {:.4g} dB, at least {:.4g} is asked for",
+                                output.output, *output.psnr, *psnr));
+  }
+  return found;
 }
 
 std::string Budget::to_string() const {

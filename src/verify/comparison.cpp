@@ -70,6 +70,7 @@ constexpr std::int64_t kFewTokens = 8;
 
 Report compare(Subject& a, Subject& b, std::span<const std::vector<std::int32_t>> prompts,
                const Budget& budget, const Options& options) {
+  budget.require_for_text();
   if (prompts.empty()) fail(ErrorCode::usage, "there are no prompts to compare on");
   if (a.vocabulary() != b.vocabulary()) {
     bad_input("{} has a vocabulary of {} and {} one of {}: they are not the same model", a.name(),
@@ -111,6 +112,7 @@ Report compare(Subject& a, Subject& b, std::span<const std::vector<std::int32_t>
 
 Report compare_with_recording(Subject& b, const std::filesystem::path& npz, const Budget& budget,
                               const Options& options) {
+  budget.require_for_text();
   const std::vector<RecordedPrompt> prompts = read_recording(npz, b.vocabulary());
   Report report;
   report.name_a = npz.string();

@@ -27,35 +27,6 @@ std::span<const std::int32_t> traced_part(std::span<const std::int32_t> ids,
   return ids.first(std::min(ids.size(), limit));
 }
 
-Departure departure_of(const ValueError& error, const Evidence& evidence) {
-  const Reason reason = explain(evidence);
-  Departure found;
-  found.value = error.value;
-  found.module = error.module;
-  found.op = error.op;
-  found.dtype = error.dtype;
-  found.max_abs = error.max_abs;
-  found.max_difference = error.not_finite + error.nan_in_both > 0 ? INFINITY : error.max_difference;
-  found.relative = found.max_difference == INFINITY ? INFINITY : error.relative;
-  found.allowed = error.explained;
-  found.where = coordinates(error.where, error.shape);
-  found.cause = reason.cause;
-  found.reason = reason.text;
-  return found;
-}
-
-// The value that comes closest to more than its inputs explain.
-std::optional<std::size_t> most_suspect(const std::vector<ValueError>& values) {
-  std::optional<std::size_t> worst;
-  const auto share = [&](std::size_t i) {
-    return values[i].explained > 0 ? values[i].relative / values[i].explained : 0.0;
-  };
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i].relative > 0 && (!worst || share(i) > share(*worst))) worst = i;
-  }
-  return worst;
-}
-
 void note_experiments(const Experiments& experiments, Report& report) {
   if (experiments.sound) {
     report.notes.push_back(fmt::format(
@@ -72,7 +43,8 @@ void note_experiments(const Experiments& experiments, Report& report) {
 std::optional<ValueError> walk_with(const Experiment& corrected, Subject& b, const Truth& truth,
                                     const Options& options, Report& report) {
   Subject right(corrected.edit.cause + " corrected", corrected.engine, b.backend());
-  std::vector<ValueError> values = trace(right, b, truth.ids, options.max_bytes);
+  std::vector<ValueError> values =
+      trace(right.watched(truth.ids), b.watched(truth.ids), options.max_bytes);
   const auto first = find_departure(b.engine(), values);
   if (!first) return std::nullopt;
   if (truth.layer >= 0) {
@@ -94,8 +66,8 @@ std::optional<ValueError> walk_with(const Experiment& corrected, Subject& b, con
 void conclude(const ValueError& error, Subject* a, Subject& b, const Truth& truth,
               const std::optional<Experiments>& experiments, const Options& options,
               Report& report) {
-  Evidence evidence{b};
-  evidence.a = a;
+  Evidence evidence{b.engine()};
+  evidence.a = a != nullptr ? &a->engine() : nullptr;
   ValueError shown = error;
   const bool finite = error.not_finite + error.nan_in_both == 0;
   if (experiments) {
@@ -186,7 +158,7 @@ void diagnose(Subject& a, Subject& b, std::span<const std::int32_t> prompt, cons
     report.notes.push_back(
         fmt::format("values are compared on the first {} of {} tokens", ids.size(), prompt.size()));
   report.traced_tokens = static_cast<std::int64_t>(ids.size());
-  report.values = trace(a, b, ids, options.max_bytes);
+  report.values = trace(a.watched(ids), b.watched(ids), options.max_bytes);
   const auto first = find_departure(b.engine(), report.values);
   if (report.passed) return;
   const auto shown = first ? first : most_suspect(report.values);
@@ -218,14 +190,14 @@ void diagnose(const RecordedPrompt& prompt, Subject& b, const Options& options, 
   truth.logits = first_rows(prompt.logits, part.size());
   truth.tolerance = *Budget::of_precision("fp32").relative_l2;
   report.traced_tokens = static_cast<std::int64_t>(part.size());
-  if (auto broken = first_not_finite(b, part)) {
+  if (auto broken = first_not_finite(b.watched(part))) {
     conclude(*broken, nullptr, b, truth, std::nullopt, options, report);
     return;
   }
   const ValueError error = first_departing_layer(prompt, b, truth, report);
   if (report.passed) return;
   if (prompt.padded() && error.relative <= error.explained) {
-    report.first_departure = departure_of(error, {b});
+    report.first_departure = departure_of(error, {b.engine()});
     report.first_departure->cause = "padding";
     report.first_departure->reason =
         "the answers are right without padding in front: attention_mask or position_ids is not "

@@ -34,7 +34,7 @@ std::vector<Tensor> layer_values(Subject& subject, std::span<const std::int32_t>
     const auto found = kept.find(value.name);
     if (found != kept.end()) found->second = converted(view, DType::f32);
   };
-  run_watched(subject, ids, keep);
+  subject.watched(ids).run(keep);
   std::vector<Tensor> values;
   for (const auto index : outputs) {
     values.push_back(kept.at(engine.values[static_cast<std::size_t>(index)].name));

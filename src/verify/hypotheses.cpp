@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "verify/constants.h"
+#include "verify/differences.h"
 #include "verify/trace.h"
 
 namespace tenon::verify {
@@ -31,10 +32,10 @@ std::string kernels_of(const engine::Step& step) {
 // A packed form may have lost the NaN that the plain form of A still shows.
 Answer weight_is_not_finite(const Evidence& evidence) {
   if (!not_finite(evidence) || evidence.step == nullptr) return std::nullopt;
-  Answer found = not_finite_constant(evidence.b.engine(), *evidence.step);
+  Answer found = not_finite_constant(evidence.b, *evidence.step);
   if (!found && evidence.a != nullptr) {
-    if (const auto* writer = writer_of(evidence.a->engine(), evidence.error->value))
-      found = not_finite_constant(evidence.a->engine(), *writer);
+    if (const auto* writer = writer_of(*evidence.a, evidence.error->value))
+      found = not_finite_constant(*evidence.a, *writer);
   }
   if (found) *found += "; the checkpoint is damaged or was saved from a run that diverged";
   return found;
@@ -71,13 +72,32 @@ Answer one_edit_makes_it_right(const Evidence& evidence) {
       best.edit.found, where, evidence.experiments->unedited, best.error, best.edit.advice);
 }
 
+Answer one_experiment_makes_it_right(const Evidence& evidence) {
+  if (evidence.tensors == nullptr) return std::nullopt;
+  const TensorExperiment& made = *evidence.tensors;
+  if (made.after == made.before) return fmt::format("{}; {}", made.found, made.advice);
+  return fmt::format(
+      "{}: with that one change the relative error of the outputs falls from {:.2g} to {:.2g}; {}",
+      made.found, made.before, made.after, made.advice);
+}
+
+Answer steps_read_others(const Evidence& evidence) {
+  if (evidence.a == nullptr || evidence.step == nullptr) return std::nullopt;
+  return reads_other_values(*evidence.a, evidence.b, *evidence.step);
+}
+
+Answer attributes_differ(const Evidence& evidence) {
+  if (evidence.a == nullptr || evidence.step == nullptr) return std::nullopt;
+  return different_attribute(*evidence.a, evidence.b, *evidence.step);
+}
+
 Answer weights_differ(const Evidence& evidence) {
   if (evidence.a == nullptr || evidence.step == nullptr) return std::nullopt;
-  return different_constant(evidence.a->engine(), evidence.b.engine(), *evidence.step);
+  return different_constant(*evidence.a, evidence.b, *evidence.step);
 }
 
 Answer precision_is_too_low(const Evidence& evidence) {
-  const std::string& precision = evidence.b.engine().precision;
+  const std::string& precision = evidence.b.precision;
   if (evidence.error == nullptr) return std::nullopt;
   const bool mild = evidence.error->relative < 0.5;
   if (!mild || not_finite(evidence)) return std::nullopt;
@@ -118,6 +138,11 @@ constexpr std::array kHypotheses = {
     // its name in a report is the edit's: rotary-layout, rope-theta ...
     Hypothesis{"model-edit", "one change of the checkpoint makes it right",
                one_edit_makes_it_right},
+    // likewise the experiment's: swapped-inputs, layout ...
+    Hypothesis{"tensor-edit", "one change of inputs or outputs makes it right",
+               one_experiment_makes_it_right},
+    Hypothesis{"other-input", "a step reads another value", steps_read_others},
+    Hypothesis{"different-attribute", "a step has another constant", attributes_differ},
     Hypothesis{"different-weight", "A and B hold different weights", weights_differ},
     Hypothesis{"precision", "rounding explains it", precision_is_too_low},
     Hypothesis{"unknown", "none of the above", nothing_known},
@@ -133,9 +158,27 @@ Reason explain(const Evidence& evidence) {
     if (!answer) continue;
     std::string cause(hypothesis.name);
     if (cause == "model-edit") cause = evidence.experiments->best->edit.cause;
+    if (cause == "tensor-edit") cause = evidence.tensors->cause;
     return {std::move(cause), std::move(*answer)};
   }
   fail(ErrorCode::internal, "no hypothesis holds");
+}
+
+Departure departure_of(const ValueError& error, const Evidence& evidence) {
+  const Reason reason = explain(evidence);
+  Departure found;
+  found.value = error.value;
+  found.module = error.module;
+  found.op = error.op;
+  found.dtype = error.dtype;
+  found.max_abs = error.max_abs;
+  found.max_difference = error.not_finite + error.nan_in_both > 0 ? INFINITY : error.max_difference;
+  found.relative = found.max_difference == INFINITY ? INFINITY : error.relative;
+  found.allowed = error.explained;
+  found.where = coordinates(error.where, error.shape);
+  found.cause = reason.cause;
+  found.reason = reason.text;
+  return found;
 }
 
 }  // namespace tenon::verify

@@ -9,16 +9,18 @@
 
 #include "verify/experiments.h"
 #include "verify/report.h"
+#include "verify/tensor_experiments.h"
 
 namespace tenon::verify {
 
 struct Evidence {
-  Subject& b;
-  Subject* a = nullptr;                      ///< null when the truth is a recording
-  const ValueError* error = nullptr;         ///< the value that departs; null: none does by itself
-  const engine::Step* step = nullptr;        ///< of B, that wrote it; may be null
-  const Experiments* experiments = nullptr;  ///< null when they were not run
-  const Truth* truth = nullptr;              ///< set with experiments
+  const engine::Engine& b;
+  const engine::Engine* a = nullptr;          ///< null when the truth is a recording
+  const ValueError* error = nullptr;          ///< the value that departs; null: none does by itself
+  const engine::Step* step = nullptr;         ///< of B, that wrote it; may be null
+  const Experiments* experiments = nullptr;   ///< null when they were not run
+  const Truth* truth = nullptr;               ///< set with experiments
+  const TensorExperiment* tensors = nullptr;  ///< one that explains B's outputs; null: none does
 };
 
 struct Hypothesis {
@@ -36,5 +38,8 @@ struct Reason {
   std::string text;
 };
 Reason explain(const Evidence& evidence);
+
+/// The value with its reason.
+Departure departure_of(const ValueError& error, const Evidence& evidence);
 
 }  // namespace tenon::verify

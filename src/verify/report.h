@@ -47,8 +47,22 @@ struct Departure {
   std::string reason;  ///< for people, with what to do
 };
 
+/// One output of two engines on plain tensors, over all runs.
+struct OutputError {
+  std::string output;
+  std::vector<std::int64_t> shape;  ///< of the first run
+  std::int64_t elements = 0;        ///< of all runs
+  double max_abs = 0;               ///< largest |a - b|
+  double mean_abs = 0;
+  double relative = 0;         ///< |a - b| / |a|, Euclidean
+  std::optional<double> psnr;  ///< decibels, of pictures ([n, 3, h, w] in -1 to 1); infinite: equal
+  bool finite = true;          ///< of B; A's own NaN and infinities count as well
+  std::int64_t worst_run = 0;
+};
+
 struct Report {
   bool passed = false;
+  std::string part;  ///< of a model of several engines; empty for a model that is one
   std::string name_a;
   std::string name_b;
   std::string precision_a;
@@ -57,8 +71,10 @@ struct Report {
   Budget budget;
   std::vector<std::string> violations;  ///< one sentence for each broken limit
   std::vector<PromptMetrics> prompts;
-  std::vector<float> kl_series;              ///< of every position, prompts one after the other
-  Histogram histogram{};                     ///< of |a - b| of all logits
+  std::vector<OutputError> outputs;  ///< of engines on plain tensors; then there are no prompts
+  std::vector<std::string> runs;     ///< what each of their runs was given, in words
+  std::vector<float> kl_series;      ///< of every position, prompts one after the other
+  Histogram histogram{};             ///< of |a - b| of all logits
   std::optional<Departure> first_departure;  ///< only when the check failed
   std::vector<ValueError> values;  ///< in execution order of B; empty when they were not compared
   std::int64_t traced_prompt = -1;
@@ -67,9 +83,13 @@ struct Report {
   double seconds_a = 0;            ///< running A; 0 for a recording
   double seconds_b = 0;
   double seconds_diagnosis = 0;
+  /// Of a model of several engines, the worst first. Then `metrics` and `first_departure` are the
+  /// first one's, and prompts, outputs and values stand there only.
+  std::vector<Report> parts;
 };
 
-/// {"passed", "metrics": {...}, "first_departure": {"value", "module", "op", "dtype", "max_abs",
+/// {"passed", "parts": [...] for a model of several engines, else "outputs" of plain tensors or
+/// "prompts", "metrics": {...}, "first_departure": {"value", "module", "op", "dtype", "max_abs",
 /// "reason", ...} | null, "budget", "violations", "prompts", "values", "notes", "timings", ...}.
 /// Numbers that are not finite are null.
 Json to_json(const Report& report);

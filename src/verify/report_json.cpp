@@ -34,7 +34,8 @@ Json budget_json(const Budget& budget) {
           {"top1_agreement", optional_number(budget.top1)},
           {"max_abs", optional_number(budget.max_abs)},
           {"relative_l2", optional_number(budget.relative_l2)},
-          {"perplexity_change", optional_number(budget.perplexity)}};
+          {"perplexity_change", optional_number(budget.perplexity)},
+          {"psnr", optional_number(budget.psnr)}};
 }
 
 Json departure_json(const Departure& departure) {
@@ -81,10 +82,45 @@ Json values_json(const std::vector<ValueError>& values) {
   return list;
 }
 
+Json outputs_json(const std::vector<OutputError>& outputs) {
+  Json list = Json::array();
+  for (const OutputError& error : outputs) {
+    list.push_back({{"output", error.output},
+                    {"shape", error.shape},
+                    {"max_abs", number(error.max_abs)},
+                    {"mean_abs", number(error.mean_abs)},
+                    {"relative", number(error.relative)},
+                    {"psnr", optional_number(error.psnr)},
+                    {"finite", error.finite},
+                    {"worst_run", error.worst_run}});
+  }
+  return list;
+}
+
+Json parts_json(const std::vector<Report>& parts) {
+  Json list = Json::array();
+  for (const Report& part : parts) list.push_back(to_json(part));
+  return list;
+}
+
 }  // namespace
 
 Json to_json(const Report& report) {
+  if (!report.parts.empty()) {
+    return {{"passed", report.passed},
+            {"parts", parts_json(report.parts)},
+            {"metrics", metrics_json(report.metrics)},
+            {"first_departure",
+             report.first_departure ? departure_json(*report.first_departure) : Json(nullptr)},
+            {"violations", report.violations},
+            {"a", {{"name", report.name_a}, {"precision", report.precision_a}}},
+            {"b", {{"name", report.name_b}, {"precision", report.precision_b}}},
+            {"notes", report.notes}};
+  }
   return {{"passed", report.passed},
+          {"part", report.part},
+          {"outputs", outputs_json(report.outputs)},
+          {"runs", report.runs},
           {"metrics", metrics_json(report.metrics)},
           {"first_departure",
            report.first_departure ? departure_json(*report.first_departure) : Json(nullptr)},

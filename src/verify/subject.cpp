@@ -73,6 +73,19 @@ Subject::Subject(std::string name, std::shared_ptr<const engine::Engine> engine,
     plain_ = std::make_unique<session::TensorSession>(engine_, backend_);
 }
 
+Watched Subject::watched(std::span<const std::int32_t> ids) {
+  return {*engine_, [this, kept = std::vector(ids.begin(), ids.end())](session::Observer observer) {
+            observe(std::move(observer));
+            try {
+              logits(kept);
+            } catch (...) {
+              observe({});
+              throw;
+            }
+            observe({});
+          }};
+}
+
 void Subject::observe(session::Observer observer) {
   observer_ = std::move(observer);
   if (decoder_) decoder_->executor().observe(observer_);

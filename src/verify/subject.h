@@ -8,6 +8,7 @@
 
 #include "session/decoder_session.h"
 #include "session/tensor_session.h"
+#include "verify/watched.h"
 
 namespace tenon::verify {
 
@@ -30,6 +31,8 @@ class Subject {
                                    std::span<const std::vector<std::int64_t>> masks);
   /// Of the next runs, until an empty one is given.
   void observe(session::Observer observer);
+  /// Runs on `ids`, which are copied. Borrows the subject.
+  Watched watched(std::span<const std::int32_t> ids);
 
   const std::string& name() const { return name_; }
   const engine::Engine& engine() const { return *engine_; }

@@ -49,10 +49,10 @@ std::map<std::string, const Step*, std::less<>> written_values(const Engine& eng
 
 class Walk {
  public:
-  Walk(Subject& a, Subject& b, std::span<const std::int32_t> ids, std::size_t max_bytes)
-      : a_(a), b_(b), ids_(ids), max_bytes_(max_bytes) {
-    const auto in_b = written_values(b.engine());
-    for (const auto& [name, step] : written_values(a.engine())) {
+  Walk(const Watched& a, const Watched& b, std::size_t max_bytes)
+      : a_(a), b_(b), max_bytes_(max_bytes) {
+    const auto in_b = written_values(b.engine);
+    for (const auto& [name, step] : written_values(a.engine)) {
       if (in_b.contains(name)) remaining_.insert(name);
     }
   }
@@ -71,7 +71,7 @@ class Walk {
  private:
   void capture() {
     std::size_t bytes = 0;
-    run_watched(a_, ids_, [&](const Step&, const Value& value, const TensorView& view) {
+    a_.run([&](const Step&, const Value& value, const TensorView& view) {
       const std::string name(source_name(value.name));
       if (!remaining_.contains(name) || kept_.contains(name)) return;
       if (!kept_.empty() && bytes + view.bytes() > max_bytes_) return;
@@ -81,7 +81,7 @@ class Walk {
   }
 
   void compare() {
-    run_watched(b_, ids_, [&](const Step& step, const Value& value, const TensorView& view) {
+    b_.run([&](const Step& step, const Value& value, const TensorView& view) {
       const std::string name(source_name(value.name));
       const auto kept = kept_.find(name);
       if (kept == kept_.end() || kept->second.count() != view.count()) return;
@@ -89,7 +89,7 @@ class Walk {
       error.value = name;
       error.module = step.module;
       error.op = step.op;
-      error.dtype = computing_type(b_.engine(), step);
+      error.dtype = computing_type(b_.engine, step);
       const bool turned = name.size() != value.name.size();
       const Tensor ordered = turned ? in_source_order(value.name, view) : Tensor();
       measure(kept->second.view(), turned ? ordered.view() : view, error);
@@ -99,10 +99,10 @@ class Walk {
 
   std::vector<ValueError> in_order() {
     std::vector<ValueError> ordered;
-    for (const Step& step : b_.engine().steps) {
+    for (const Step& step : b_.engine.steps) {
       for (const ValueIndex output : step.outputs) {
         if (output == engine::kAbsent) continue;
-        const auto found = found_.find(source_name(value_at(b_.engine(), output).name));
+        const auto found = found_.find(source_name(value_at(b_.engine, output).name));
         if (found == found_.end()) continue;
         ordered.push_back(std::move(found->second));
         found_.erase(found);
@@ -111,9 +111,8 @@ class Walk {
     return ordered;
   }
 
-  Subject& a_;
-  Subject& b_;
-  std::span<const std::int32_t> ids_;
+  const Watched& a_;
+  const Watched& b_;
   std::size_t max_bytes_;
   std::set<std::string, std::less<>> remaining_;
   std::map<std::string, Tensor, std::less<>> kept_;
@@ -169,23 +168,11 @@ void measure(const TensorView& a, const TensorView& b, ValueError& error) {
   }
 }
 
-void run_watched(Subject& subject, std::span<const std::int32_t> ids, session::Observer observer) {
-  subject.observe(std::move(observer));
-  try {
-    subject.logits(ids);
-  } catch (...) {
-    subject.observe({});
-    throw;
-  }
-  subject.observe({});
+std::vector<ValueError> trace(const Watched& a, const Watched& b, std::size_t max_bytes) {
+  return Walk(a, b, max_bytes).run();
 }
 
-std::vector<ValueError> trace(Subject& a, Subject& b, std::span<const std::int32_t> ids,
-                              std::size_t max_bytes) {
-  return Walk(a, b, ids, max_bytes).run();
-}
-
-std::optional<ValueError> first_not_finite(Subject& subject, std::span<const std::int32_t> ids) {
+std::optional<ValueError> first_not_finite(const Watched& watched) {
   std::optional<ValueError> first;
   const auto scan = [&](const Step& step, const Value& value, const TensorView& view) {
     if (first || !is_float(view.dtype)) return;
@@ -203,12 +190,12 @@ std::optional<ValueError> first_not_finite(Subject& subject, std::span<const std
     error.value = source_name(value.name);
     error.module = step.module;
     error.op = step.op;
-    error.dtype = computing_type(subject.engine(), step);
+    error.dtype = computing_type(watched.engine, step);
     error.shape = view.shape;
     error.elements = view.count();
     first = std::move(error);
   };
-  run_watched(subject, ids, scan);
+  watched.run(scan);
   return first;
 }
 
@@ -245,6 +232,17 @@ std::optional<std::size_t> find_departure(const Engine& engine, std::vector<Valu
     }
   }
   return first;
+}
+
+std::optional<std::size_t> most_suspect(const std::vector<ValueError>& values) {
+  std::optional<std::size_t> worst;
+  const auto share = [&](std::size_t i) {
+    return values[i].explained > 0 ? values[i].relative / values[i].explained : 0.0;
+  };
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i].relative > 0 && (!worst || share(i) > share(*worst))) worst = i;
+  }
+  return worst;
 }
 
 std::string computing_type(const Engine& engine, const Step& step) {

@@ -97,7 +97,8 @@ TEST_P(SoundModels, NoValueDepartsInAnyPrecision) {
   Subject a = subject(GetParam(), Target::reference_run());
   for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::int8}) {
     Subject b = subject(GetParam(), Target::native(precision));
-    auto values = trace(a, b, recorded_prompts(GetParam())[0], 1 << 20);
+    const auto ids = recorded_prompts(GetParam())[0];
+    auto values = trace(a.watched(ids), b.watched(ids), 1 << 20);
     const auto first = find_departure(b.engine(), values);
     EXPECT_FALSE(first.has_value())
         << precision_name(precision) << " " << values[*first].value << " "
