@@ -7,6 +7,7 @@
 #include "base/interrupt.h"
 #include "graph/op_schema.h"
 #include "onnx-ml.pb.h"
+#include "onnx/known_sizes.h"
 #include "onnx/scope.h"
 #include "onnx/symbols.h"
 #include "onnx/tensor_reader.h"
@@ -53,6 +54,7 @@ class Importer {
     add_inputs(main, scope);
     import_nodes(main.node(), scope, 0);
     add_outputs(main, scope);
+    fix_known_sizes(graph_);
     return std::move(graph_);
   }
 

@@ -46,6 +46,8 @@ constexpr UpgradeRule kRules[] = {
     {"", "Scatter", 11, upgrade_scatter},
     {"", "Mean", kAlways, upgrade_mean},
     {"", "ConstantOfShape", kAlways, upgrade_constant_of_shape},
+    {"", "RandomNormal", kAlways, upgrade_random_normal},
+    {"", "RandomNormalLike", kAlways, upgrade_random_normal_like},
     {"", "SimplifiedLayerNormalization", kAlways, upgrade_simplified_layer_normalization},
     {kMicrosoft, "SimplifiedLayerNormalization", kAlways, upgrade_simplified_layer_normalization},
     {kMicrosoft, "SkipSimplifiedLayerNormalization", kAlways, upgrade_skip_layer_normalization},

@@ -103,6 +103,8 @@ void upgrade_grid_sample(OldNode&);
 void upgrade_scatter(OldNode&);
 void upgrade_mean(OldNode&);
 void upgrade_constant_of_shape(OldNode&);
+void upgrade_random_normal(OldNode&);
+void upgrade_random_normal_like(OldNode&);
 void upgrade_simplified_layer_normalization(OldNode&);
 void upgrade_skip_layer_normalization(OldNode&);
 void upgrade_bias_gelu(OldNode&);
