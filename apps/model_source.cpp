@@ -156,7 +156,13 @@ graph::Graph ModelSource::graph(const models::BuildOptions& options) const {
 bundle::Files ModelSource::side_files() const {
   if (diffusion_) return {diffusion_->side_files().begin(), diffusion_->side_files().end()};
   const fs::path folder = fs::is_directory(path_) ? path_ : path_.parent_path();
-  if (draws()) return picture_files(folder);
+  if (draws()) {
+    bundle::Files files = picture_files(folder);
+    // Exporters give the configuration of the autoencoder to each of its halves.
+    const auto half = files.find("vae_decoder/config.json");
+    if (half != files.end()) files.try_emplace("vae/config.json", half->second);
+    return files;
+  }
   bundle::Files files;
   read_side_files(folder, "", files);
   // Meta's form has no config.json: the checkpoint translates its own.
