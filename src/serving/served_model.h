@@ -1,0 +1,161 @@
+// What a protocol talks to: a model with a name, and the services that it offers. Nothing of HTTP
+// or gRPC stands here; errors are tenon::Error and become status codes at the edge.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "pipelines/text_generation/config.h"
+#include "pipelines/text_generation/generate.h"
+#include "pipelines/text_to_image/text_to_image.h"
+#include "session/tensor_session.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace tenon::serving {
+
+using session::TensorMap;
+using Clock = std::chrono::steady_clock;
+
+/// An input or output. A dimension that a request chooses is -1.
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::f32;
+  Shape shape;
+};
+
+enum class ModelKind { text, pictures, tensors };
+
+/// 0: no limit is known.
+struct ModelLimits {
+  std::int64_t context_tokens = 0;  ///< prompt and answer together
+  std::int64_t queue = 0;           ///< requests that may wait
+};
+
+struct ModelInfo {
+  std::string name;
+  std::vector<std::string> versions = {"1"};
+  std::string platform = "tenon";
+  ModelKind kind = ModelKind::tensors;
+  std::vector<TensorSpec> inputs;  ///< of infer; empty for models of text and pictures
+  std::vector<TensorSpec> outputs;
+  ModelLimits limits;
+};
+
+/// There is no room now; ask again after `retry_after`. Its code is `resource`.
+class Rejected : public Error {
+ public:
+  Rejected(std::string message, std::chrono::seconds retry_after)
+      : Error(ErrorCode::resource, std::move(message)), retry_after_(retry_after) {}
+  std::chrono::seconds retry_after() const noexcept { return retry_after_; }
+
+ private:
+  std::chrono::seconds retry_after_;
+};
+
+/// The time that a request was given is over. Its code is `resource`.
+class DeadlineExceeded : public Error {
+ public:
+  explicit DeadlineExceeded(std::string message) : Error(ErrorCode::resource, std::move(message)) {}
+};
+
+struct TextUsage {
+  std::int64_t prompt_tokens = 0;
+  std::int64_t cached_tokens = 0;     ///< of the prompt, taken from earlier requests
+  std::int64_t generated_tokens = 0;  ///< of all sequences
+};
+
+/// Receives the answer of one request: any number of tokens, then finished or failed exactly once
+/// and nothing after it. Called from the engine's thread, so it must not block or throw.
+class TextSink {
+ public:
+  virtual ~TextSink() = default;
+  /// `event.finish_reason` is set on the last one of each sequence: eos, stop, length, cancelled.
+  virtual void token(const pipelines::TokenEvent& event) = 0;
+  virtual void finished(const TextUsage& usage) = 0;
+  virtual void failed(const Error& error) = 0;
+  /// The reader is slow: its sequences should pause until this turns false. Any thread.
+  virtual bool full() const { return false; }
+};
+
+struct TextRequest {
+  std::vector<std::int32_t> prompt;
+  /// num_return_sequences sequences; seed, stop strings and logprobs as in pipelines::generate.
+  pipelines::GenerationConfig config;
+  int priority = 0;  ///< higher goes first
+  std::optional<Clock::time_point> deadline;
+  std::string client;  ///< whom it counts for in the fair share; empty: nobody known
+};
+
+/// Requests of all kinds, as they stand now. Counters only grow.
+struct TextLoad {
+  std::int64_t running = 0;  ///< sequences
+  std::int64_t waiting = 0;  ///< requests
+  double cache_usage = 0;    ///< 0 to 1
+  std::uint64_t preemptions = 0;
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t generated_tokens = 0;
+  std::uint64_t cached_tokens = 0;
+};
+
+using RequestId = std::uint64_t;
+
+/// Any number of threads. Destruction ends what runs with the reason "cancelled".
+class TextService {
+ public:
+  virtual ~TextService() = default;
+  /// Puts a request into the queue. Throws before the sink hears anything: Error(usage) for a
+  /// request that cannot be met (empty or too long prompt, a field out of range), Rejected when the
+  /// queue is full. The sink is kept until the answer has ended.
+  virtual RequestId submit(TextRequest request, std::shared_ptr<TextSink> sink) = 0;
+  /// Its sequences end with the reason "cancelled" within one step. Unknown ids do nothing.
+  virtual void cancel(RequestId id) = 0;
+  virtual TextLoad load() const = 0;
+
+  virtual const text::Tokenizer& tokenizer() const = 0;
+  /// Null when the model has none.
+  virtual const text::ChatTemplate* chat_template() const = 0;
+  /// Variables of the template that the model's files give: bos_token ...
+  virtual const text::OrderedJson& chat_variables() const = 0;
+  /// The model's own defaults, with its end tokens.
+  virtual const pipelines::GenerationConfig& defaults() const = 0;
+};
+
+/// Any number of threads; requests are drawn one after the other, in the order of arrival.
+class PictureService {
+ public:
+  virtual ~PictureService() = default;
+  /// Blocks until the pictures are there. `on_step` may be empty and returns false to stop.
+  /// Error(usage): the request cannot be met; Rejected: too many wait.
+  virtual pipelines::ImageResult draw(const pipelines::ImageRequest& request,
+                                      const pipelines::OnStep& on_step) = 0;
+  virtual std::int64_t waiting() const = 0;
+  /// The name of the scheduler that the model's files ask for.
+  virtual std::string default_scheduler() const = 0;
+};
+
+/// Immutable to the outside, any number of threads. Whoever answers a request holds a shared_ptr,
+/// so that a model may be unloaded at any time.
+class ServedModel {
+ public:
+  virtual ~ServedModel() = default;
+  virtual const ModelInfo& info() const = 0;
+  virtual bool ready() const { return true; }
+  /// Error(bad_input) names an input that is missing, unknown or of the wrong type or shape;
+  /// Error(usage) when the model takes no plain tensors; Rejected when too many wait.
+  virtual TensorMap infer(const TensorMap& inputs) = 0;
+  /// Null unless the model writes text.
+  virtual TextService* text() { return nullptr; }
+  /// Null unless the model draws pictures.
+  virtual PictureService* pictures() { return nullptr; }
+};
+
+}  // namespace tenon::serving
