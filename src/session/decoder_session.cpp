@@ -1,5 +1,6 @@
 #include "session/decoder_session.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -35,6 +36,13 @@ DecoderSession::DecoderSession(std::shared_ptr<const engine::Engine> engine,
 std::size_t DecoderSession::cache_bytes() const {
   return layers_.size() * static_cast<std::size_t>(engine_->state.page_bytes) *
          static_cast<std::size_t>(table_.total_pages());
+}
+
+bool DecoderSession::depends_on_length() const {
+  return std::any_of(engine_->inputs.begin(), engine_->inputs.end(), [&](auto index) {
+    return engine_->values[static_cast<std::size_t>(index)].name ==
+           engine::decoder_inputs::kLengths;
+  });
 }
 
 void DecoderSession::reserve(std::span<const Input> inputs) {

@@ -48,6 +48,11 @@ class DecoderSession {
   std::int64_t vocabulary() const { return vocabulary_; }
   std::int64_t context_length() const { return engine_->state.context_length; }
   const PageTable& pages() const { return table_; }
+  /// For whoever keeps pages beyond their sequences. Sequences that it makes may be used above.
+  PageTable& pages() { return table_; }
+  /// Whether what stands in the cache depends on how long the sequence becomes (dynamic rotary
+  /// scaling): then sequences of different lengths cannot share pages.
+  bool depends_on_length() const;
   std::size_t cache_bytes() const;
   Executor& executor() { return executor_; }
   const engine::Engine& engine() const { return *engine_; }

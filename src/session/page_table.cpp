@@ -30,8 +30,44 @@ void PageTable::drop(std::int32_t page) {
   if (--references_[static_cast<std::size_t>(page)] == 0) free_.push_back(page);
 }
 
+std::int32_t& PageTable::owners(std::int32_t page) {
+  if (references(page) == 0) fail(ErrorCode::internal, "page {} is not in use", page);
+  return references_[static_cast<std::size_t>(page)];
+}
+
+void PageTable::retain(std::int32_t page) { ++owners(page); }
+
+void PageTable::let_go(std::int32_t page) {
+  owners(page);
+  drop(page);
+}
+
+std::int32_t PageTable::references(std::int32_t page) const {
+  return page < 0 || page >= total_pages() ? 0 : references_[static_cast<std::size_t>(page)];
+}
+
+void PageTable::replace(Sequence sequence, std::size_t index, std::int32_t page) {
+  State& target = state(sequence);
+  if (index >= target.pages.size()) {
+    fail(ErrorCode::internal, "a sequence of {} pages has no page {}", target.pages.size(), index);
+  }
+  retain(page);
+  drop(target.pages[index]);
+  target.pages[index] = page;
+}
+
 PageTable::Sequence PageTable::create() {
   sequences_[next_] = {};
+  return next_++;
+}
+
+PageTable::Sequence PageTable::create(std::span<const std::int32_t> pages) {
+  State shared;
+  shared.pages.assign(pages.begin(), pages.end());
+  shared.length = static_cast<std::int64_t>(pages.size()) * page_tokens_;
+  for (const std::int32_t page : pages) owners(page);
+  for (const std::int32_t page : pages) retain(page);
+  sequences_[next_] = std::move(shared);
   return next_++;
 }
 

@@ -22,6 +22,8 @@ class PageTable {
   PageTable(std::int32_t pages, int page_tokens);
 
   Sequence create();
+  /// Begins with these full pages, whose tokens it shares.
+  Sequence create(std::span<const std::int32_t> pages);
   /// A second sequence with the same pages so far.
   Sequence fork(Sequence sequence);
   void release(Sequence sequence);
@@ -32,9 +34,19 @@ class PageTable {
   /// before anything is written. False, with nothing changed, when too few pages are free.
   [[nodiscard]] bool extend(Sequence sequence, std::int64_t tokens, std::vector<Copy>& copies);
 
+  /// One more owner of a page in use, one that is no sequence: keeps it after they all end.
+  void retain(std::int32_t page);
+  /// One owner less.
+  void let_go(std::int32_t page);
+  /// Owners of the page; 0: it is free.
+  std::int32_t references(std::int32_t page) const;
+  /// Uses `page`, which holds the same, instead of the sequence's own at `index`.
+  void replace(Sequence sequence, std::size_t index, std::int32_t page);
+
   std::int64_t length(Sequence sequence) const;
   std::span<const std::int32_t> pages(Sequence sequence) const;
   std::int32_t free_pages() const { return static_cast<std::int32_t>(free_.size()); }
+  int page_tokens() const { return page_tokens_; }
   std::int32_t total_pages() const { return static_cast<std::int32_t>(references_.size()); }
 
  private:
@@ -44,6 +56,8 @@ class PageTable {
   };
   State& state(Sequence sequence);
   const State& state(Sequence sequence) const;
+  /// The count of a page that somebody owns; Error(internal) for any other.
+  std::int32_t& owners(std::int32_t page);
   std::int32_t take();
   void drop(std::int32_t page);
 

@@ -48,6 +48,48 @@ TEST(PageTable, RefusesWithoutChangeWhenFull) {
   EXPECT_THROW(table.release(17), Error);
 }
 
+TEST(PageTable, RetainedPagesOutliveTheirSequence) {
+  PageTable table(4, 4);
+  std::vector<PageTable::Copy> copies;
+  const auto a = table.create();
+  ASSERT_TRUE(table.extend(a, 8, copies));
+  const std::vector<std::int32_t> kept(table.pages(a).begin(), table.pages(a).end());
+  for (const std::int32_t page : kept) table.retain(page);
+  table.release(a);
+  EXPECT_EQ(table.free_pages(), 2);
+  const auto b = table.create(kept);
+  EXPECT_EQ(table.length(b), 8);
+  EXPECT_EQ(table.references(kept[0]), 2);
+  ASSERT_TRUE(table.extend(b, 1, copies));
+  EXPECT_TRUE(copies.empty()) << "full pages are never written";
+  for (const std::int32_t page : kept) table.let_go(page);
+  EXPECT_EQ(table.free_pages(), 1);
+  table.release(b);
+  EXPECT_EQ(table.free_pages(), 4);
+  EXPECT_THROW(table.retain(kept[0]), Error);
+  EXPECT_THROW(table.let_go(kept[0]), Error);
+  EXPECT_THROW(table.create(kept), Error);
+  EXPECT_THROW(table.retain(4), Error);
+}
+
+TEST(PageTable, APageIsReplacedByItsEqual) {
+  PageTable table(4, 4);
+  std::vector<PageTable::Copy> copies;
+  const auto a = table.create();
+  const auto b = table.create();
+  ASSERT_TRUE(table.extend(a, 4, copies));
+  ASSERT_TRUE(table.extend(b, 5, copies));
+  table.replace(b, 0, table.pages(a)[0]);
+  EXPECT_EQ(table.free_pages(), 2);
+  EXPECT_EQ(table.pages(b)[0], table.pages(a)[0]);
+  table.replace(b, 0, table.pages(b)[0]);
+  EXPECT_EQ(table.references(table.pages(a)[0]), 2);
+  EXPECT_THROW(table.replace(b, 2, table.pages(a)[0]), Error);
+  table.release(a);
+  table.release(b);
+  EXPECT_EQ(table.free_pages(), 4);
+}
+
 // Whatever happens, every page is free or counted, and no two sequences write the same page.
 TEST(PageTable, RandomHistoriesLoseNoPage) {
   std::mt19937 random(7);
