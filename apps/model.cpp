@@ -32,6 +32,7 @@ SizeProfile trained_sizes(const bundle::Files& files) {
           ? std::int64_t{1} << (blocks->size() - 1)
           : 8;
   SizeProfile profile;
+  profile.guessed = true;
   profile.sets.push_back({{"text_encoder.input_ids", {1, tokens}},
                           {"unet.sample", {2, channels, side, side}},
                           {"unet.encoder_hidden_states", {2, tokens, width}},
@@ -86,6 +87,18 @@ bundle::Engines compile_parts(const ModelSource& source, const bundle::Files& fi
     engines[part] = engine;
   }
   return engines;
+}
+
+std::shared_ptr<const engine::Engine> compile_part(const ModelSource& source,
+                                                   const std::string& part, const Target& target,
+                                                   int threads) {
+  graph::Graph graph = source.graph(part, run_options());
+  planner::CompileOptions options;
+  options.target = target;
+  options.name = source.draws() ? source.name() + " " + part : source.name();
+  options.context_length = source.draws() ? 0 : context_length_of(source.side_files());
+  options.threads = threads;
+  return with_context(source.path().string(), [&] { return planner::compile(graph, options); });
 }
 
 std::int64_t context_length_of(const bundle::Files& files) {

@@ -7,6 +7,7 @@
 #include "model.h"
 #include "text/tokenizer.h"
 #include "verify/comparison.h"
+#include "verify/parts.h"
 
 namespace tenon::apps {
 namespace {
@@ -39,6 +40,23 @@ std::vector<std::int32_t> seeded_ids(std::int64_t vocabulary, std::int64_t count
   return ids;
 }
 
+// The parts of pictures, or a model of plain tensors, on seeded inputs.
+Json prove_by_parts(const ModelSource& source, const bundle::Writer& writer,
+                    const bundle::Engines& engines, const bundle::Contents& contents,
+                    const std::string& budget, const Common& common, backend::Backend& backend) {
+  if (!common.json) fmt::print(stderr, "comparing each part with the reference run\n");
+  verify::PartOptions options;
+  options.name_a = "reference";
+  options.name_b = engines.begin()->second->precision;
+  if (!budget.empty()) options.budget = verify::Budget::parse(budget);
+  const auto both = [&](const std::string& part) -> verify::PartEngines {
+    return {compile_part(source, part, Target::reference_run(), common.threads),
+            writer.trial(*engines.at(part))};
+  };
+  const auto sizes = verify::picture_sizes(contents.files);
+  return verify::to_json(verify::prove_parts(source.parts(), both, sizes, options, backend));
+}
+
 }  // namespace
 
 std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files& files,
@@ -68,9 +86,9 @@ Json prove(const ModelSource& source, const bundle::Writer& writer, const bundle
            const bundle::Contents& contents, const std::string& budget, std::int64_t tokens,
            const Common& common) {
   const engine::Engine& engine = *engines.begin()->second;
-  if (engine.state.layers == 0)
-    return nullptr;  // plain tensors are compared by `verify`, on inputs that their user gives
   backend::CpuBackend backend(common.threads);
+  if (source.draws() || engine.state.layers == 0)
+    return prove_by_parts(source, writer, engines, contents, budget, common, backend);
   const auto candidate = writer.trial(engine);
   const bool large = candidate->weight_bytes() > kLargeModel;
   verify::Subject fast(engine.precision, candidate, backend);

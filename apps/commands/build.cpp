@@ -58,6 +58,15 @@ void print_evidence(const Json& evidence) {
     fmt::print(stderr, "  not compared with its source\n");
     return;
   }
+  if (evidence.contains("parts")) {
+    for (const Json& part : evidence.at("parts")) {
+      fmt::print(stderr,
+                 "  {} beside the reference run of its source, {} runs: relative error {:.2e}\n",
+                 part.at("part").get<std::string>(), part.at("runs").size(),
+                 part.at("metrics").at("relative_l2").get<double>());
+    }
+    return;
+  }
   const Json& metrics = evidence.at("metrics");
   fmt::print(
       stderr,

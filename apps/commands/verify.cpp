@@ -1,22 +1,26 @@
 // tenon verify: do two models answer alike, or one as its recording says; and if not, what departs
 // first.
+#include <algorithm>
 #include <fstream>
+
+#include <fmt/ranges.h>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "commands/commands.h"
 #include "model.h"
+#include "part_loader.h"
 #include "text/tokenizer.h"
 #include "verification.h"
-#include "verify/comparison.h"
+#include "verify/parts.h"
 
 namespace tenon::apps {
 namespace {
 
 struct Options {
   std::string a, b;
-  std::string prompts, reference, budget, report;
+  std::string prompts, reference, budget, report, part;
   std::string precision;
   std::optional<double> atol, rtol;
   std::int64_t tokens = 64;
@@ -62,9 +66,80 @@ std::optional<checkpoint::Checkpoint> checkpoint_of(const std::string& source) {
   return checkpoint::Checkpoint::open(source);
 }
 
+bool takes_ids(const engine::Engine& engine) {
+  return std::any_of(engine.inputs.begin(), engine.inputs.end(), [&](engine::ValueIndex index) {
+    return engine.values[static_cast<std::size_t>(index)].name == "input_ids";
+  });
+}
+
+verify::Report run_recorded_part(const Options& options, const Common& common,
+                                 const PartLoader& loader, const verify::Options& how,
+                                 backend::Backend& backend) {
+  if (loader.draws() && options.part.empty()) {
+    fail(ErrorCode::usage, "--reference is of one part: add --part {}",
+         fmt::join(loader.parts(), " or "));
+  }
+  const std::string part = loader.common_parts(loader, options.part).front();
+  const auto engine = loader.engine(part);
+  verify::TensorSubject subject(loader.name() + " " + part, engine, backend);
+  std::optional<verify::TensorSubject> exact;
+  if (detect_source(options.a) != SourceKind::bundle && engine->precision != "reference") {
+    const PartLoader reference(options.a, Target::reference_run(), common.threads);
+    exact.emplace("reference", reference.engine(part), backend);
+  }
+  return verify::compare_tensors_with_recording(
+      subject, options.reference, limits_of(options, verify::Budget::of_tensors(*engine, *engine)),
+      how, exact ? &*exact : nullptr);
+}
+
+Target target_of(const std::string& precision) {
+  return precision.empty() ? Target::reference_run() : Target::native(parse_precision(precision));
+}
+
+// Models of several parts, and of plain tensors.
+verify::Report run_parts(const Options& options, const Common& common, const PartLoader& a,
+                         const verify::Options& how, backend::Backend& backend) {
+  if (!options.reference.empty()) {
+    const PartLoader loader(options.a, target_of(options.precision), common.threads);
+    return run_recorded_part(options, common, loader, how, backend);
+  }
+  const bool alone = options.b.empty();
+  const PartLoader b(alone ? options.a : options.b,
+                     target_of(options.precision.empty() ? "fp32" : options.precision),
+                     common.threads);
+  verify::PartOptions parts;
+  parts.comparison = how;
+  parts.name_a = a.name();
+  parts.name_b = b.name();
+  if (!options.budget.empty() || options.atol || options.rtol)
+    parts.budget = limits_of(options, {});
+  const auto both = [&](const std::string& part) -> verify::PartEngines {
+    return {a.engine(part), b.engine(part)};
+  };
+  return verify::compare_parts(a.common_parts(b, options.part), both,
+                               verify::picture_sizes(a.files()), parts, backend);
+}
+
+void refuse_lonely_bundle(const Options& options) {
+  if (!options.b.empty() || !options.reference.empty() ||
+      detect_source(options.a) != SourceKind::bundle)
+    return;
+  Error error(ErrorCode::usage,
+              fmt::format("{}: a bundle needs something to be compared with", options.a));
+  throw error.hint("tenon verify CHECKPOINT " + options.a + ", or --reference FILE.npz");
+}
+
 verify::Report run(const Options& options, const Common& common, backend::Backend& backend) {
   verify::Options how;
   if (options.trace) how.trace = verify::Trace::always;
+  refuse_lonely_bundle(options);
+  {
+    const PartLoader a(options.a, Target::reference_run(), common.threads);
+    if (a.draws()) return run_parts(options, common, a, how, backend);
+    if (!options.part.empty()) fail(ErrorCode::usage, "{} has no parts", options.a);
+    if (detect_source(options.a) == SourceKind::onnx && !takes_ids(*a.engine(bundle::kModel)))
+      return run_parts(options, common, a, how, backend);
+  }
   if (!options.reference.empty()) {
     const Model model = model_of(options.a, options.precision, common);
     const auto origin = checkpoint_of(options.a);
@@ -75,11 +150,6 @@ verify::Report run(const Options& options, const Common& common, backend::Backen
         limits_of(options, verify::Budget::of_precision(model.engine()->precision)), how);
   }
   const bool alone = options.b.empty();
-  if (alone && detect_source(options.a) == SourceKind::bundle) {
-    Error error(ErrorCode::usage,
-                fmt::format("{}: a bundle needs something to be compared with", options.a));
-    throw error.hint("tenon verify CHECKPOINT " + options.a + ", or --reference FILE.npz");
-  }
   const Model truth = model_of(options.a, "", common);
   const Model other = model_of(alone ? options.a : options.b,
                                options.precision.empty() ? "fp32" : options.precision, common);
@@ -94,8 +164,34 @@ verify::Report run(const Options& options, const Common& common, backend::Backen
       limits_of(options, verify::Budget::between(*truth.engine(), *other.engine())), how);
 }
 
+void print_departure(const verify::Departure& first) {
+  fmt::print("  first departure: {} ({}, {}, {}), largest magnitude {:.4g}\n  reason: {}\n",
+             first.value, first.module, first.op, first.dtype, first.max_abs, first.reason);
+}
+
+void print_tensors(const verify::Report& report) {
+  fmt::print("{}  {}{}, {} runs\n", report.passed ? "passed" : "FAILED",
+             report.part.empty() ? "" : report.part + ": ", report.name_b, report.runs.size());
+  for (const auto& output : report.outputs) {
+    fmt::print("  {} {}: largest error {:.3g}, relative {:.2e}{}\n", output.output,
+               to_string(output.shape), output.max_abs, output.relative,
+               output.psnr ? fmt::format(", PSNR {:.1f} dB", *output.psnr) : "");
+  }
+  fmt::print("  budget {}\n", report.budget.to_string());
+  for (const auto& violation : report.violations) fmt::print("  {}\n", violation);
+  if (report.first_departure) print_departure(*report.first_departure);
+  for (const auto& note : report.notes) fmt::print("  note: {}\n", note);
+}
+
 void print(const verify::Report& report) {
   const auto& m = report.metrics;
+  if (!report.outputs.empty()) return print_tensors(report);
+  if (!report.parts.empty()) {
+    fmt::print("{}  {} ({}) against {} ({})\n", report.passed ? "PASSED" : "FAILED", report.name_b,
+               report.precision_b, report.name_a, report.precision_a);
+    for (const auto& part : report.parts) print_tensors(part);
+    return;
+  }
   fmt::print("{}  {} against {}, {} positions\n", report.passed ? "PASSED" : "FAILED",
              report.name_b, report.name_a, m.positions);
   fmt::print("  largest logit error {:.3g}, relative {:.2e}\n", m.max_abs, m.relative_l2);
@@ -104,11 +200,7 @@ void print(const verify::Report& report) {
              100 * m.top1_agreement, m.perplexity_a, m.perplexity_b);
   fmt::print("  budget {}\n", report.budget.to_string());
   for (const auto& violation : report.violations) fmt::print("  {}\n", violation);
-  if (report.first_departure) {
-    const auto& first = *report.first_departure;
-    fmt::print("  first departure: {} ({}, {}, {}), largest magnitude {:.4g}\n  reason: {}\n",
-               first.value, first.module, first.op, first.dtype, first.max_abs, first.reason);
-  }
+  if (report.first_departure) print_departure(*report.first_departure);
   for (const auto& note : report.notes) fmt::print("  note: {}\n", note);
 }
 
@@ -145,12 +237,15 @@ void add_verify(CLI::App& program, Common& common, int& exit_code) {
   command->add_option("--prompts", options->prompts,
                       "file with a prompt a line (default: built-in passages)");
   command->add_option("--reference", options->reference,
-                      ".npz of recorded ids and logits, in place of B");
+                      ".npz of recorded ids and logits, or of inputs and outputs by name, in "
+                      "place of B");
+  command->add_option("--part", options->part, "compare this part of a picture model alone");
   command->add_option("--precision", options->precision,
                       "run a checkpoint or ONNX model so: fp32, bf16 or int8");
   command->add_option("--budget", options->budget, "error allowed, e.g. kl=1e-3,top1=0.98");
-  command->add_option("--atol", options->atol, "largest difference of a logit allowed");
-  command->add_option("--rtol", options->rtol, "relative error of all logits allowed");
+  command->add_option("--atol", options->atol, "largest difference of a logit or element allowed");
+  command->add_option("--rtol", options->rtol,
+                      "relative error of all logits, or of each output, allowed");
   command->add_option("--tokens", options->tokens, "length of the built-in prompts")
       ->check(CLI::Range(1, 4096));
   command->add_flag("--trace", options->trace, "compare value by value also when the check passes");

@@ -160,6 +160,29 @@ std::string plots(const Report& report) {
   return html + "</div>";
 }
 
+std::string outputs_table(const Report& report) {
+  std::string html = fmt::format(
+      "<section><h2>{}</h2><div class=\"scroll\"><table><tr><th>output</th><th>shape</th><th>"
+      "relative error</th><th>largest difference</th><th>PSNR</th><th>worst run</th></tr>",
+      report.part.empty() ? "Outputs" : escaped(report.part));
+  for (const OutputError& output : report.outputs) {
+    const bool off = !report.budget.violations(output).empty();
+    html += fmt::format(
+        "<tr{}><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></"
+        "tr>",
+        off ? " class=\"mark\"" : "", escaped(output.output), to_string(output.shape),
+        number(output.relative), number(output.max_abs),
+        output.psnr ? fmt::format("{} dB", number(*output.psnr)) : std::string(), output.worst_run);
+  }
+  html += "</table></div>";
+  for (std::size_t i = 0; i < report.runs.size(); ++i)
+    html += fmt::format("<p class=\"soft small\">run {}: {}</p>", i, escaped(report.runs[i]));
+  for (const std::string& note : report.notes) html += fmt::format("<p>{}.</p>", escaped(note));
+  return html + fmt::format("<p class=\"soft small\">budget {}; {} against {}</p></section>",
+                            escaped(report.budget.to_string()), escaped(report.precision_b),
+                            escaped(report.precision_a));
+}
+
 std::string prompts_table(const Report& report) {
   std::string html =
       "<section><h2>Prompts</h2><div class=\"scroll\"><table><tr><th>prompt</th><th>tokens</th>"
@@ -178,10 +201,13 @@ std::string prompts_table(const Report& report) {
 std::string values_table(const Report& report) {
   if (report.values.empty()) return "";
   std::string html = fmt::format(
-      "<section><details><summary>{} values of prompt {}, {} tokens</summary><div "
+      "<section><details><summary>{} values of {}</summary><div "
       "class=\"scroll\"><table><tr><th>module and value</th><th>op</th><th>type</th><th>relative "
       "error</th><th>explained</th><th>largest magnitude</th></tr>",
-      report.values.size(), report.traced_prompt, report.traced_tokens);
+      report.values.size(),
+      report.outputs.empty()
+          ? fmt::format("prompt {}, {} tokens", report.traced_prompt, report.traced_tokens)
+          : fmt::format("run {}", report.traced_prompt));
   for (std::size_t i = 0; i < std::min(report.values.size(), kShownValues); ++i) {
     const ValueError& v = report.values[i];
     const bool mark = report.first_departure && report.first_departure->value == v.value;
@@ -211,6 +237,16 @@ std::string provenance(const Report& report) {
   return html;
 }
 
+std::string tensor_sections(const Report& report) {
+  std::string html = outputs_table(report);
+  if (report.first_departure) html += departure(*report.first_departure);
+  const std::string mark = report.first_departure ? report.first_departure->value : "";
+  if (const std::string plot = error_plot(report.values, mark); !plot.empty())
+    html += "<section class=\"wide\"><h2>Relative error of each value, in execution order</h2>" +
+            plot + "</section>";
+  return html + values_table(report);
+}
+
 }  // namespace
 
 std::string to_html(const Report& report) {
@@ -219,7 +255,13 @@ std::string to_html(const Report& report) {
       "content=\"width=device-width,initial-scale=1\"><title>Tenon: verification</title><style>";
   html += kStyle;
   html += "</style></head><body><main>";
-  html += verdict(report) + tiles(report);
+  html += verdict(report);
+  if (!report.parts.empty() || !report.outputs.empty()) {
+    for (const Report& part : report.parts) html += tensor_sections(part);
+    if (report.parts.empty()) html += tensor_sections(report);
+    return html + "</main></body></html>\n";
+  }
+  html += tiles(report);
   if (report.first_departure) html += departure(*report.first_departure);
   html += plots(report) + prompts_table(report) + values_table(report) + provenance(report);
   return html + "</main></body></html>\n";
