@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 
 #include "base/error.h"
 #include "pipelines/text_generation/beam_search.h"
-#include "pipelines/text_generation/probabilities.h"
-#include "pipelines/text_generation/processors.h"
 #include "pipelines/text_generation/sequence_state.h"
+#include "pipelines/text_generation/sequence_steps.h"
 
 namespace tenon::pipelines {
 namespace {
@@ -18,43 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void check_prompt(std::span<const std::int32_t> prompt, const Decoder& decoder) {
-  if (prompt.empty()) {
-    fail(ErrorCode::usage, "the prompt has no tokens, at least one was expected");
-  }
-  const auto context = static_cast<std::size_t>(decoder.context_length());
-  if (prompt.size() >= context) {
-    throw Error(ErrorCode::usage,
-                fmt::format("the prompt has {} tokens, the model's context holds {} and one of "
-                            "them must be left for the answer",
-                            prompt.size(), context))
-        .hint("shorten the prompt, or raise the context length when building");
-  }
-  for (std::size_t i = 0; i < prompt.size(); ++i) {
-    if (prompt[i] >= 0 && prompt[i] < decoder.vocabulary()) continue;
-    fail(ErrorCode::usage, "token {} of the prompt is {}, the model's ids are 0 to {}", i,
-         prompt[i], decoder.vocabulary() - 1);
-  }
-}
-
-/// The most tokens of a sequence, prompt included.
-std::int64_t length_limit(const GenerationConfig& config, std::int64_t prompt_length,
-                          std::int64_t context) {
-  if (config.max_new_tokens) return std::min(context, prompt_length + *config.max_new_tokens);
-  if (!config.max_length) return context;
-  if (*config.max_length <= prompt_length) {
-    fail(ErrorCode::usage, "max_length is {}, but the prompt alone has {} tokens",
-         *config.max_length, prompt_length);
-  }
-  return std::min(context, *config.max_length);
-}
-
-std::uint64_t choose_seed(const GenerationConfig& config) {
-  if (config.seed) return *config.seed;
-  std::random_device device;
-  return (std::uint64_t{device()} << 32) | device();
 }
 
 /// Sequences that are drawn independently of each other, or the one of greedy search.
@@ -103,23 +64,8 @@ class IndependentSequences {
  private:
   void choose(std::size_t i, std::span<float> scores) {
     if (is_cancelled_) return;
-    SequenceState& state = states_[i];
-    if (!config_.remove_invalid_values) check_logits(scores, state.length());
-    std::vector<float> raw;
-    if (config_.logprobs) raw.assign(scores.begin(), scores.end());
-    process_scores(config_, state.history(max_length_), 1, scores);
-    check_logits(scores, state.length());
-    const std::int32_t id =
-        config_.samples()
-            ? draw(scores, numbers_.uniform(i, static_cast<std::uint64_t>(state.length())))
-            : argmax(scores);
-    if (config_.logprobs) state.logprobs.push_back(token_logprobs(raw, id, *config_.logprobs));
-    TokenEvent event;
-    event.sequence = static_cast<int>(i);
-    event.id = id;
-    event.text = state.append(id, config_, max_length_);
-    if (config_.logprobs) event.logprobs = &state.logprobs.back();
-    if (state.finished()) event.finish_reason = finish_reason_name(state.reason());
+    const TokenEvent event =
+        next_token(config_, max_length_, numbers_, static_cast<int>(i), scores, states_[i]);
     if (on_token_ && !on_token_(event)) is_cancelled_ = true;
   }
 
@@ -164,7 +110,7 @@ GenerationResult generate(Decoder& decoder, std::span<const std::int32_t> prompt
                           const GenerationConfig& config, const OnToken& on_token,
                           const TextStream* text) {
   config.validate(decoder.vocabulary());
-  check_prompt(prompt, decoder);
+  check_prompt(prompt, decoder.vocabulary(), decoder.context_length());
   if (!config.stop_strings.empty() && text == nullptr) {
     fail(ErrorCode::usage, "stop strings need a tokenizer, and the model has none");
   }

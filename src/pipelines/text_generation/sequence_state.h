@@ -38,6 +38,8 @@ class SequenceState {
   bool finished() const { return reason_ != FinishReason::none; }
   FinishReason reason() const { return reason_; }
   std::int64_t length() const { return static_cast<std::int64_t>(ids_.size()); }
+  /// Prompt, then generated.
+  std::span<const std::int32_t> ids() const { return ids_; }
   std::int32_t last() const { return ids_.back(); }
   History history(std::int64_t max_length) const { return {ids_, prompt_length_, max_length}; }
   std::vector<std::int32_t> generated() const {
