@@ -58,12 +58,14 @@ struct Bundle {
 };
 
 enum class Weights {
-  copied,  ///< into huge pages, sums checked on the way: fastest to run
-  mapped,  ///< left in the file, sums not checked: least memory
+  /// Sums are checked. Those of a decoder with state, which each token streams through once, are
+  /// copied into huge pages; others, which are used many times a run, stay in the file.
+  checked,
+  mapped,  ///< left in the file, sums not checked
 };
 
 /// Error(bad_input) says what is damaged, and when the file is of another version of the format.
-Bundle open(const std::filesystem::path& path, Weights weights = Weights::copied);
+Bundle open(const std::filesystem::path& path, Weights weights = Weights::checked);
 /// Whether the file begins like a bundle.
 bool is_bundle(const std::filesystem::path& path);
 

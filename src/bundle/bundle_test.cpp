@@ -65,7 +65,7 @@ class BundleFile : public testing::Test {
 
 TEST_F(BundleFile, ComesBackAsItWas) {
   write();
-  for (const Weights weights : {Weights::copied, Weights::mapped}) {
+  for (const Weights weights : {Weights::checked, Weights::mapped}) {
     const Bundle bundle = open(path_, weights);
     ASSERT_EQ(bundle.engines.size(), 2U);
     EXPECT_EQ(bundle.engines.at("second")->name, "second");

@@ -170,38 +170,57 @@ Header read_header(std::span<const std::byte> bytes) {
   return header;
 }
 
-// All weights into one stretch of huge pages, several copied at once; sums are checked on the way.
-void copy_weights(engine::Engine& engine) {
+// Places for all weights in one stretch of huge pages.
+std::vector<std::shared_ptr<std::byte>> huge_places(const engine::Engine& engine) {
   constexpr std::uint64_t kAlignment = 4096;
+  const auto room = [](const engine::Constant& constant) {
+    return (constant.bytes + kAlignment - 1) / kAlignment * kAlignment;
+  };
   std::uint64_t total = 0;
-  for (const auto& constant : engine.constants)
-    total += (constant.bytes + kAlignment - 1) / kAlignment * kAlignment;
+  for (const auto& constant : engine.constants) total += room(constant);
   const std::shared_ptr<std::byte> memory = backend::allocate_huge(total);
-  std::vector<std::byte*> places;
+  std::vector<std::shared_ptr<std::byte>> places;
   std::byte* next = memory.get();
   for (const auto& constant : engine.constants) {
-    places.push_back(next);
-    next += (constant.bytes + kAlignment - 1) / kAlignment * kAlignment;
+    places.emplace_back(memory, next);
+    next += room(constant);
   }
+  return places;
+}
+
+[[noreturn]] void refuse_damaged(const engine::Engine& engine, std::int64_t constant) {
+  for (const auto& value : engine.values) {
+    if (value.constant == constant)
+      bad_input("the weight {} is damaged: its sum does not match", value.name);
+  }
+  bad_input("a weight is damaged: its sum does not match");
+}
+
+// Compares all sums, several weights at once, on the way into `places` where there are some.
+void check_weights(engine::Engine& engine, std::span<const std::shared_ptr<std::byte>> places) {
   std::atomic<std::size_t> claimed{0};
   std::atomic<std::int64_t> damaged{-1};
+  const std::size_t count = engine.constants.size();
   ThreadPool pool;
   pool.run([&](int) {
-    for (std::size_t i = claimed.fetch_add(1); i < places.size(); i = claimed.fetch_add(1)) {
+    for (std::size_t i = claimed.fetch_add(1); i < count; i = claimed.fetch_add(1)) {
       const engine::Constant& constant = engine.constants[i];
-      if (constant.bytes > 0) std::memcpy(places[i], constant.data.get(), constant.bytes);
-      if (xxh3({places[i], constant.bytes}) != constant.sum)
-        damaged.store(static_cast<std::int64_t>(i));
+      const std::byte* data = constant.data.get();
+      if (!places.empty()) {
+        if (constant.bytes > 0) std::memcpy(places[i].get(), data, constant.bytes);
+        data = places[i].get();
+      }
+      if (xxh3({data, constant.bytes}) != constant.sum) damaged.store(static_cast<std::int64_t>(i));
     }
   });
-  if (damaged.load() >= 0) {
-    for (const auto& value : engine.values) {
-      if (value.constant == damaged.load())
-        bad_input("the weight {} is damaged: its sum does not match", value.name);
-    }
-    bad_input("a weight is damaged: its sum does not match");
-  }
-  for (std::size_t i = 0; i < places.size(); ++i) engine.constants[i].data = {memory, places[i]};
+  if (damaged.load() >= 0) refuse_damaged(engine, damaged.load());
+  for (std::size_t i = 0; i < places.size(); ++i) engine.constants[i].data = places[i];
+}
+
+void load_weights(engine::Engine& engine, const MappedFile& file) {
+  if (engine.state.layers == 0) return check_weights(engine, {});
+  check_weights(engine, huge_places(engine));
+  file.release(0, file.bytes().size());
 }
 
 Engines read_engines(const schema::Bundle& root, const std::shared_ptr<const MappedFile>& file,
@@ -211,14 +230,13 @@ Engines read_engines(const schema::Bundle& root, const std::shared_ptr<const Map
     const std::string component = text_of(entry->component());
     with_context(component, [&] {
       engine::Engine engine = read_engine(*entry, file, header);
-      if (weights == Weights::copied) copy_weights(engine);
+      if (weights == Weights::checked) load_weights(engine, *file);
       auto made = std::make_shared<const engine::Engine>(std::move(engine));
       if (!engines.emplace(component, std::move(made)).second)
         bad_input("the bundle holds two engines of this name");
     });
   }
   if (engines.empty()) bad_input("the bundle holds no engine");
-  if (weights == Weights::copied) file->release(0, file->bytes().size());
   return engines;
 }
 
