@@ -1,5 +1,6 @@
 #include "size_profile.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -72,7 +73,8 @@ const Shape* shape_of(const std::map<std::string, Shape, std::less<>>& set, cons
   return found == set.end() ? nullptr : &found->second;
 }
 
-void bind_input(const graph::Value& input, const Shape& shape, Dim::Bindings& sizes) {
+// False where the shape is none of the input's.
+bool bind_input(const graph::Value& input, const Shape& shape, bool guessed, Dim::Bindings& sizes) {
   bool fits = shape.size() == input.shape.size();
   for (std::size_t i = 0; i < shape.size() && fits; ++i) {
     const Dim& dim = input.shape[i];
@@ -80,13 +82,20 @@ void bind_input(const graph::Value& input, const Shape& shape, Dim::Bindings& si
     if (names.size() == 1 && dim == Dim::symbol(names[0])) {
       fits = sizes.emplace(names[0], shape[i]).first->second == shape[i];
     } else if (names.empty()) {
-      fits = dim.constant() == shape[i];
+      fits = guessed || dim.constant() == shape[i];
     }
   }
-  if (!fits) {
+  if (!fits && !guessed) {
     fail(ErrorCode::usage, "profile: input {} is {}, which {} does not fit", input.name,
          to_string(input.shape), to_string(shape));
   }
+  return fits;
+}
+
+bool keeps_constraints(const graph::Graph& graph, const Dim::Bindings& sizes) {
+  return std::all_of(graph.constraints.begin(), graph.constraints.end(), [&](const auto& one) {
+    return one.a.evaluate(sizes) == one.b.evaluate(sizes);
+  });
 }
 
 }  // namespace
@@ -105,16 +114,19 @@ std::vector<Dim::Bindings> bind_profile(const SizeProfile& profile, const std::s
   std::vector<Dim::Bindings> bound;
   for (const auto& set : profile.sets) {
     Dim::Bindings sizes;
+    bool fits = true;
     for (const auto id : graph.inputs()) {
       const graph::Value& input = graph.value(id);
-      if (const Shape* shape = shape_of(set, part, input.name)) bind_input(input, *shape, sizes);
+      if (const Shape* shape = shape_of(set, part, input.name))
+        fits &= bind_input(input, *shape, profile.guessed, sizes);
     }
-    bool whole = !sizes.empty();
+    bool whole = fits && !sizes.empty();
     for (const auto id : graph.inputs()) {
       for (const Dim& dim : graph.value(id).shape) {
         for (const auto& symbol : dim.symbols()) whole &= sizes.contains(symbol);
       }
     }
+    if (whole && profile.guessed) whole = keeps_constraints(graph, sizes);
     if (whole) bound.push_back(std::move(sizes));
   }
   return bound;

@@ -15,6 +15,8 @@ namespace tenon::apps {
 /// `sets` is one set of sizes.
 struct SizeProfile {
   std::vector<std::map<std::string, Shape, std::less<>>> sets;
+  /// Not asked for: the graph's own numbers count, and sets that it does not take are passed over.
+  bool guessed = false;
 
   bool empty() const { return sets.empty(); }
 };
