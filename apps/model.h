@@ -34,6 +34,11 @@ bundle::Engines compile_parts(const ModelSource& source, const bundle::Files& fi
                               planner::ConstantStore& store,
                               std::map<std::string, planner::CompileReport>& reports);
 
+/// One part of a source, in memory.
+std::shared_ptr<const engine::Engine> compile_part(const ModelSource& source,
+                                                   const std::string& part, const Target& target,
+                                                   int threads);
+
 /// Compiles a checkpoint or ONNX model in memory, or opens a bundle (which is as it was built:
 /// `target` does not matter then).
 Model load_model(const std::filesystem::path& path, const Target& target, int threads,
