@@ -33,7 +33,6 @@ SizeProfile trained_sizes(const bundle::Files& files) {
           : 8;
   SizeProfile profile;
   profile.guessed = true;
-  profile.guessed = true;
   profile.sets.push_back({{"text_encoder.input_ids", {1, tokens}},
                           {"unet.sample", {2, channels, side, side}},
                           {"unet.encoder_hidden_states", {2, tokens, width}},
