@@ -331,3 +331,17 @@ def test_exports_come_back(export, tmp_path, layout):
         arguments += ["--input", f"{value.name}={tmp_path / value.name}.npy"]
     succeed("run", folder / "unet", *arguments, "--precision", "fp32", "--output-dir", tmp_path / "made")
     expect_close({"unet.out_sample": np.load(tmp_path / "made/out_sample.npy")}, arrays)
+
+
+@pytest.mark.parametrize("layout", ["optimum", "diffusers"])
+def test_exports_draw_what_the_checkpoint_draws(export, tmp_path, layout):
+    """Two float32 implementations that sum in another order: a pixel may be rounded to the next of 256 levels."""
+    image = pytest.importorskip("PIL.Image")
+    flags = ["-p", "a b", "--steps", "4", "--seed", "1", "--width", "16", "--height", "16", "--precision", "fp32"]
+    pictures = []
+    for source in (PIPELINE, export("pipeline", "--layout", layout)):
+        file = tmp_path / f"{len(pictures)}.png"
+        succeed("run", source, *flags, "-o", file)
+        pictures.append(np.asarray(image.open(file), np.int64))
+    assert pictures[0].std() > 1
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1

@@ -42,7 +42,7 @@ def pipeline(kind):
     unet, activation = MODELS[kind]
     text = CLIPTextModel(CLIPTextConfig(
         vocab_size=40, hidden_size=12, intermediate_size=20, num_hidden_layers=2, num_attention_heads=2, hidden_act=activation,
-        max_position_embeddings=16, bos_token_id=38, eos_token_id=39, pad_token_id=39))
+        max_position_embeddings=77, bos_token_id=38, eos_token_id=39, pad_token_id=39))
     vae = diffusers.AutoencoderKL(
         block_out_channels=(4, 8), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
         latent_channels=4, layers_per_block=1, norm_num_groups=2, sample_size=16)
@@ -162,6 +162,10 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         found = exporter(pipeline(kind), folder, opset)
+        for path in folder.rglob("*.json"):  # exporters note where the model lay
+            fields = json.loads(path.read_text())
+            if fields.pop("_name_or_path", None) is not None:
+                path.write_text(json.dumps(fields, indent=2) + "\n")
         np.savez_compressed(folder / "io.npz", **found)
         index[name] = {"opset": opset, "bytes": sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
                        "parts": check(folder, found)}
