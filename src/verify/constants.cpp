@@ -78,7 +78,7 @@ std::optional<std::string> compare_channels(const Named& b, const Tensor& values
   std::string text = fmt::format(
       "the weight {} is another one in B: {} of {} {} differ, most of all {} {} (relative error "
       "{:.2g}",
-      source_name(b.name), wrong, channels, x.size() > channels ? "rows" : "elements",
+      source_weight_name(b.name), wrong, channels, x.size() > channels ? "rows" : "elements",
       x.size() > channels ? "row" : "element", worst, relative(worst));
   const double factor = squares[worst] > 0 ? products[worst] / squares[worst] : 0;
   const double rest =
@@ -104,7 +104,7 @@ std::optional<Tensor> constant_values(const Constant& constant) {
   return values;
 }
 
-std::string source_name(const std::string& constant_name) {
+std::string source_weight_name(const std::string& constant_name) {
   constexpr std::string_view kTransposed = ".transposed";
   if (!constant_name.ends_with(kTransposed)) return constant_name;
   return constant_name.substr(0, constant_name.size() - kTransposed.size());
@@ -123,9 +123,9 @@ std::optional<std::string> not_finite_constant(const Engine& engine, const Step&
     }
     if (count == 0) continue;
     auto at = coordinates(first, values->shape());
-    if (source_name(named.name) != named.name) std::swap(at.front(), at.back());
+    if (source_weight_name(named.name) != named.name) std::swap(at.front(), at.back());
     return fmt::format("the weight {} holds {} NaN or infinite elements of {}, the first at {}",
-                       source_name(named.name), count, values->count(), to_string(at));
+                       source_weight_name(named.name), count, values->count(), to_string(at));
   }
   return std::nullopt;
 }

@@ -13,7 +13,7 @@ namespace tenon::verify {
 std::optional<Tensor> constant_values(const engine::Constant& constant);
 
 /// `model.layers.0.mlp.up_proj.weight.transposed` -> `model.layers.0.mlp.up_proj.weight`
-std::string source_name(const std::string& constant_name);
+std::string source_weight_name(const std::string& constant_name);
 
 /// NaN or infinity in one of the step's constants: a sentence that names it; nullopt when all are
 /// finite.

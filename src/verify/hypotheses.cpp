@@ -41,14 +41,22 @@ Answer weight_is_not_finite(const Evidence& evidence) {
   return found;
 }
 
+// Scores of attention are [batch, heads, queries, keys].
+std::string head_of(const ValueError& error) {
+  const auto at = coordinates(error.where, error.shape);
+  const bool scores =
+      at.size() == 4 && error.op == "MatMul" && error.module.find("attn") != std::string::npos;
+  return scores ? fmt::format(" in head {}", at[1]) : "";
+}
+
 Answer overflows_float16(const Evidence& evidence) {
   if (!not_finite(evidence) || evidence.error->dtype != dtype_name(DType::f16)) return std::nullopt;
   const double largest = std::max(evidence.error->max_abs_a, evidence.error->max_abs);
   if (evidence.a != nullptr && largest < kFloat16Max / 2) return std::nullopt;
   return fmt::format(
-      "the value leaves the range of float16: it reaches {:.5g} and float16 ends at {:g}; build "
+      "the value leaves the range of float16{}: it reaches {:.5g} and float16 ends at {:g}; build "
       "with bf16 or fp32",
-      largest, kFloat16Max);
+      head_of(*evidence.error), largest, kFloat16Max);
 }
 
 Answer made_of_nothing_finite(const Evidence& evidence) {

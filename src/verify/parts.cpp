@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/ranges.h>
+
 #include "base/error.h"
 #include "base/progress.h"
+#include "verify/repair.h"
 
 namespace tenon::verify {
 namespace {
@@ -43,6 +46,24 @@ double badness(const Report& report) {
   return share;
 }
 
+// What to keep in float32, behind the reason.
+void propose_repair(const std::string& part, TensorSubject& a, std::span<const TensorRun> runs,
+                    const PartOptions& options, Report& report) {
+  const bool overflows =
+      report.first_departure && report.first_departure->cause == "float16-overflow";
+  if (!overflows || !options.graph_of_b) return;
+  const TensorRun& run =
+      runs[static_cast<std::size_t>(std::max<std::int64_t>(report.traced_prompt, 0))];
+  const auto make = [&] { return options.graph_of_b(part); };
+  const auto repair = find_float32_repair(make, run.inputs, a.run(run.inputs), a.backend());
+  if (!repair) return;
+  std::string& reason = report.first_departure->reason;
+  reason += fmt::format(
+      "; or keep {} of its steps in float32, which was tried and leaves a "
+      "relative error of {:.2g}: {}",
+      repair->nodes.size(), repair->relative, fmt::join(repair->nodes, ", "));
+}
+
 Report compare_part(const std::string& part, const PartEngines& engines, const PictureSizes& sizes,
                     const PartOptions& options, backend::Backend& backend) {
   TensorSubject a(options.name_a, engines.a, backend);
@@ -50,7 +71,9 @@ Report compare_part(const std::string& part, const PartEngines& engines, const P
   const Budget budget = options.budget.value_or(Budget::of_tensors(*engines.a, *engines.b));
   Report report = with_context(part, [&] {
     const auto runs = runs_within(a, sizes, options.max_products);
-    return compare_tensors(a, b, runs, budget, options.comparison);
+    Report made = compare_tensors(a, b, runs, budget, options.comparison);
+    propose_repair(part, a, runs, options, made);
+    return made;
   });
   report.part = part;
   return report;

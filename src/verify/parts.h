@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "graph/graph.h"
 #include "verify/picture_inputs.h"
 
 namespace tenon::verify {
@@ -20,6 +21,9 @@ struct PartOptions {
   std::optional<Budget> budget;  ///< none: by the precisions of each part's engines
   std::string name_a;
   std::string name_b;
+  /// Gives B's graph of a part. With it an overflow of float16 is followed by a search for the
+  /// steps that must be kept in float32; may be empty.
+  std::function<graph::Graph(const std::string& part)> graph_of_b;
   /// Multiplications that the runs of one part may take on A. Latents get smaller until they fit,
   /// down to the smallest that the unet takes; then there are fewer timesteps and pictures.
   double max_products = 3e10;
