@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -24,6 +26,13 @@ constexpr std::uint64_t kFlushBytes = std::uint64_t{256} << 20;
   throw error;
 }
 
+bool is_named(int fd, const std::filesystem::path& path) {
+  struct stat opened {};
+  struct stat named {};
+  return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path target)
@@ -33,10 +42,33 @@ AtomicFile::AtomicFile(std::filesystem::path target)
   if (fd_ < 0) disk_error(temporary_, "be created");
 }
 
+AtomicFile::AtomicFile(std::filesystem::path target, std::filesystem::path part)
+    : target_(std::move(target)),
+      temporary_(std::move(part)),
+      fd_(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)),
+      kept_(true) {
+  if (fd_ < 0) disk_error(temporary_, "be created");
+  // Whoever locks a file that has got its final name meanwhile holds another file than the part.
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 || !is_named(fd_, temporary_)) {
+    ::close(fd_);
+    Error error(ErrorCode::resource,
+                fmt::format("{}: another process is writing it", temporary_.string()));
+    throw error.hint("wait for it, or choose another output");
+  }
+}
+
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
+  if (!kept_) ::unlink(temporary_.c_str());
   ::close(fd_);
-  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::go_on_at(std::uint64_t position) {
+  if (::ftruncate(fd_, static_cast<off_t>(position)) != 0 ||
+      ::lseek(fd_, static_cast<off_t>(position), SEEK_SET) < 0)
+    disk_error(temporary_, "be cut");
+  position_ = position;
+  unflushed_ = 0;
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -77,16 +109,10 @@ void AtomicFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes
 
 void AtomicFile::commit() {
   if (::fsync(fd_) != 0) disk_error(temporary_, "be synced");
-  if (::close(fd_) != 0) {
-    fd_ = -1;
-    ::unlink(temporary_.c_str());
-    disk_error(temporary_, "be closed");
-  }
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) disk_error(target_, "be replaced");
+  // Closed under its final name: the lock of a part file ends when there is none any more.
+  ::close(fd_);
   fd_ = -1;
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
-    ::unlink(temporary_.c_str());
-    disk_error(target_, "be replaced");
-  }
   const auto folder =
       target_.has_parent_path() ? target_.parent_path() : std::filesystem::path(".");
   const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

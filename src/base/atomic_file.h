@@ -15,6 +15,10 @@ namespace tenon {
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path target);
+  /// Writes to `part`, in the same folder, with what an earlier process left there: begins at
+  /// position 0 with those bytes still behind it, and leaves the file where it is unless `commit`
+  /// or `discard` is called. Error(resource) while another process writes it.
+  AtomicFile(std::filesystem::path target, std::filesystem::path part);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -26,6 +30,10 @@ class AtomicFile {
   /// Overwrites bytes that were written before (a header whose sums are known at the end).
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
   std::uint64_t position() const noexcept { return position_; }
+  /// Goes on behind the first `position` bytes that are there; what follows them is cut off.
+  void go_on_at(std::uint64_t position);
+  /// The temporary file goes when this does.
+  void discard() noexcept { kept_ = false; }
   /// Where the bytes are until `commit`.
   const std::filesystem::path& temporary() const noexcept { return temporary_; }
   void commit();
@@ -34,6 +42,7 @@ class AtomicFile {
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   int fd_;
+  bool kept_ = false;  // the temporary file, when this goes without commit
   std::uint64_t position_ = 0;
   std::uint64_t unflushed_ = 0;
 };

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/atomic_file.h"
@@ -37,6 +38,16 @@ struct Contents {
 class Writer {
  public:
   explicit Writer(const std::filesystem::path& path);
+  /// Goes on in the file `part` in the same folder, which stays, whatever becomes of this, until
+  /// `finish` or `discard`. Error(resource) while another process writes it.
+  Writer(const std::filesystem::path& path, const std::filesystem::path& part);
+  /// Takes the constants whose bytes an earlier writer of the same part put: in its order, with
+  /// bytes, sum and offset filled in. Returns how many, from the first on, are there unharmed; what
+  /// follows them is cut off. Before any `put`.
+  std::size_t resume(std::span<const engine::Constant> constants);
+  /// Cuts off the constants from this one on: they are put anew.
+  void forget_from(const engine::Constant& constant);
+  void discard() noexcept { file_.discard(); }
   /// Fills in bytes, sum and offset.
   void put(engine::Constant& constant, std::span<const std::byte> bytes);
   /// An engine with the weights put so far, mapped from the unfinished file: to be tried before it

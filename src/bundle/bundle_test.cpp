@@ -94,6 +94,65 @@ TEST_F(BundleFile, WithoutFinishNothingIsLeft) {
 }
 
 // Every cut and every flipped byte is refused with an Error; the weights' sums are part of that.
+class PartFile : public BundleFile {
+ protected:
+  PartFile() : part_(path_.string() + ".part") {
+    Writer writer(path_, part_);
+    EXPECT_EQ(writer.resume({}), 0U);
+    for (int i = 0; i < 3; ++i) {
+      constants_.push_back({DType::i8, {5000}, "", 0, 0, 0, nullptr});
+      writer.put(constants_.back(), bytes_of(i));
+    }
+  }
+  ~PartFile() override { std::filesystem::remove(part_); }
+
+  static std::vector<std::byte> bytes_of(int seed) {
+    return std::vector<std::byte>(5000, static_cast<std::byte>(seed + 1));
+  }
+
+  std::filesystem::path part_;
+  std::vector<engine::Constant> constants_;
+};
+
+TEST_F(PartFile, StaysAndIsGoneOnWith) {
+  ASSERT_TRUE(std::filesystem::exists(part_));
+  {
+    Writer writer(path_, part_);
+    EXPECT_EQ(writer.resume(constants_), 3U);
+    engine::Constant next{DType::i8, {5000}, "", 0, 0, 0, nullptr};
+    writer.put(next, bytes_of(3));
+    EXPECT_EQ(next.offset, constants_[2].offset + 8192);
+    constants_.push_back(next);
+    EXPECT_THROW(Writer(path_, part_), Error);  // one at a time
+  }
+  Writer writer(path_, part_);
+  EXPECT_EQ(writer.resume(constants_), 4U);
+  writer.forget_from(constants_[1]);
+  writer.finish({}, {});
+  EXPECT_FALSE(std::filesystem::exists(part_));
+  EXPECT_LT(std::filesystem::file_size(path_), constants_[2].offset + kBlobStart + 4096);
+}
+
+TEST_F(PartFile, OnlySoundConstantsAreTaken) {
+  {
+    std::fstream file(part_, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(kBlobStart + constants_[1].offset + 17));
+    file.put('x');
+  }
+  auto beyond = constants_;
+  beyond[0].bytes = ~std::uint64_t{0} - 10;
+  EXPECT_EQ(Writer(path_, part_).resume(constants_), 1U);
+  EXPECT_EQ(Writer(path_, part_).resume(beyond), 0U);
+  auto elsewhere = constants_;
+  elsewhere[0].offset = ~std::uint64_t{0} & ~std::uint64_t{4095};
+  EXPECT_EQ(Writer(path_, part_).resume(elsewhere), 0U);
+}
+
+TEST_F(PartFile, GoesWhenDiscarded) {
+  Writer(path_, part_).discard();
+  EXPECT_FALSE(std::filesystem::exists(part_));
+}
+
 TEST_F(BundleFile, DamageIsNeverMissed) {
   write();
   const std::string whole = read_file(path_);

@@ -108,6 +108,37 @@ Writer::Writer(const std::filesystem::path& path) : file_(path) {
   file_.write(std::string(kBlobStart, '\0'));
 }
 
+Writer::Writer(const std::filesystem::path& path, const std::filesystem::path& part)
+    : file_(path, part) {}
+
+std::size_t Writer::resume(std::span<const engine::Constant> constants) {
+  const auto file = MappedFile::open(file_.temporary());
+  const auto bytes = file->bytes();
+  std::uint64_t end = kBlobStart;
+  std::size_t sound = 0;
+  for (; sound < constants.size(); ++sound) {
+    const engine::Constant& constant = constants[sound];
+    const std::uint64_t begin = (end + kBlobStart - 1) / kBlobStart * kBlobStart;
+    if (constant.offset != begin - kBlobStart || begin > bytes.size() ||
+        constant.bytes > bytes.size() - begin)
+      break;
+    if (xxh3(bytes.subspan(begin, constant.bytes)) != constant.sum) break;
+    file->release(begin, constant.bytes);
+    end = begin + constant.bytes;
+  }
+  if (sound > 0) {
+    file_.go_on_at(end);
+  } else {
+    file_.go_on_at(0);
+    file_.write(std::string(kBlobStart, '\0'));
+  }
+  return sound;
+}
+
+void Writer::forget_from(const engine::Constant& constant) {
+  file_.go_on_at(kBlobStart + constant.offset);
+}
+
 void Writer::put(engine::Constant& constant, std::span<const std::byte> bytes) {
   file_.pad_to(kBlobStart);
   constant.offset = file_.position() - kBlobStart;
