@@ -173,26 +173,34 @@ class Compilation {
     std::shared_ptr<std::byte> scratch;
     std::size_t capacity = 0;
     for (std::size_t i = 0; i < stored_.size(); ++i) {
-      const Stored& stored = stored_[i];
-      const std::size_t bytes = stored_bytes(stored);
-      if (bytes > capacity) {
-        scratch = backend::allocate_huge(bytes);
-        capacity = bytes;
-      }
-      const SourcePtr& source = graph_.value(stored.value).constant;
-      with_context(graph_.value(stored.value).name, [&] {
-        if (stored.format.empty()) {
-          const SourcePtr typed = cast_source(source, stored.dtype);
-          if (typed->rows() > 0 && bytes > 0) typed->read(0, typed->rows(), scratch.get());
-        } else {
-          kernels::find_format(stored.format)->pack(*source, scratch.get(), pool_);
+      check_interrupt();
+      const std::size_t bytes = stored_bytes(stored_[i]);
+      const std::string& name = graph_.value(stored_[i].value).name;
+      if (!store_.restore(engine_->constants[i], name, bytes)) {
+        auto place = store_.place(bytes);
+        if (place == nullptr && bytes > capacity) {
+          scratch = nullptr;  // before the larger one, not beside it
+          scratch = backend::allocate_huge(bytes);
+          capacity = bytes;
         }
-        store_.put(engine_->constants[i], {scratch.get(), bytes});
-      });
-      source->release();
+        if (place == nullptr) place = scratch;
+        with_context(name, [&] { pack(stored_[i], place.get(), bytes); });
+        store_.put(engine_->constants[i], {place.get(), bytes});
+        graph_.value(stored_[i].value).constant->release();
+      }
       done += bytes;
       if (options_.progress) options_.progress(done, total);
     }
+  }
+
+  void pack(const Stored& stored, std::byte* out, std::size_t bytes) {
+    const SourcePtr& source = graph_.value(stored.value).constant;
+    if (!stored.format.empty()) {
+      kernels::find_format(stored.format)->pack(*source, out, pool_);
+      return;
+    }
+    const SourcePtr typed = cast_source(source, stored.dtype);
+    if (typed->rows() > 0 && bytes > 0) typed->read(0, typed->rows(), out);
   }
 
   const Graph& graph_;
@@ -209,12 +217,20 @@ class Compilation {
 
 }  // namespace
 
+std::shared_ptr<std::byte> MemoryStore::place(std::size_t bytes) {
+  placed_ = backend::allocate_huge(bytes);
+  return placed_;
+}
+
 void MemoryStore::put(engine::Constant& constant, std::span<const std::byte> bytes) {
-  const auto data = backend::allocate_huge(bytes.size());
-  if (!bytes.empty()) std::memcpy(data.get(), bytes.data(), bytes.size());
+  if (placed_ == nullptr || placed_.get() != bytes.data()) {
+    const auto own = place(bytes.size());
+    if (!bytes.empty()) std::memcpy(own.get(), bytes.data(), bytes.size());
+  }
   constant.bytes = bytes.size();
   constant.sum = xxh3(bytes);
-  constant.data = data;
+  constant.data = std::move(placed_);
+  placed_ = nullptr;
 }
 
 std::shared_ptr<engine::Engine> compile(Graph& graph, const CompileOptions& options,

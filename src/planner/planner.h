@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
@@ -17,6 +19,15 @@ namespace tenon::planner {
 class ConstantStore {
  public:
   virtual ~ConstantStore() = default;
+  /// Whether an earlier build left this constant here, which comes next and will have `bytes`: then
+  /// it is filled in as by `put`, and not packed.
+  virtual bool restore(engine::Constant& /*constant*/, std::string_view /*name*/,
+                       std::uint64_t /*bytes*/) {
+    return false;
+  }
+  /// Memory of the store for the next constant, 64-byte aligned, which `put` is then given;
+  /// nullptr: the caller packs into memory of its own.
+  virtual std::shared_ptr<std::byte> place(std::size_t /*bytes*/) { return nullptr; }
   /// Fills in bytes, sum and either data or offset.
   virtual void put(engine::Constant& constant, std::span<const std::byte> bytes) = 0;
 };
@@ -24,7 +35,11 @@ class ConstantStore {
 /// Keeps them in memory, in huge pages.
 class MemoryStore final : public ConstantStore {
  public:
+  std::shared_ptr<std::byte> place(std::size_t bytes) override;
   void put(engine::Constant& constant, std::span<const std::byte> bytes) override;
+
+ private:
+  std::shared_ptr<std::byte> placed_;
 };
 
 struct CompileReport {
