@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/interrupt.h"
 #include "base/mapped_file.h"
 #include "base/progress.h"
 #include "models/components.h"
@@ -86,6 +87,16 @@ std::vector<fs::path> regular_files(const fs::path& path) {
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+std::string hash_of(const MappedFile& file, Progress& progress) {
+  std::size_t seen = 0;
+  return sha256_hex(file.bytes(), [&](std::size_t passed) {
+    check_interrupt();
+    file.release(seen, passed - seen);
+    progress.advance(passed - seen);
+    seen = passed;
+  });
 }
 
 }  // namespace
@@ -188,9 +199,7 @@ Json ModelSource::provenance() const {
     const auto mapped = MappedFile::open(file);
     sources.push_back({{"file", file.lexically_relative(root).string()},
                        {"bytes", mapped->bytes().size()},
-                       {"sha256", sha256_hex(mapped->bytes())}});
-    mapped->release(0, mapped->bytes().size());
-    progress.advance(mapped->bytes().size());
+                       {"sha256", hash_of(*mapped, progress)}});
   }
   Json made = {{"source", fs::absolute(path_).lexically_normal().filename().string()},
                {"kind", source_kind_name(kind_)},

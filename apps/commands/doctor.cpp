@@ -1,9 +1,8 @@
 // tenon doctor: is it whole, will it fit, what can this machine run.
-#include <fstream>
-
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "checkpoint/scan.h"
 #include "commands/commands.h"
@@ -25,17 +24,6 @@ struct Findings {
   std::vector<std::string> notes;
   Json facts = Json::object();
 };
-
-std::uint64_t available_memory() {
-  std::ifstream info("/proc/meminfo");
-  std::string key;
-  std::uint64_t kilobytes = 0;
-  std::string unit;
-  while (info >> key >> kilobytes >> unit) {
-    if (key == "MemAvailable:") return kilobytes * 1024;
-  }
-  return 0;
-}
 
 // Weights in the precision, cache of keys and values for all users, activations of one chunk of 512
 // tokens.
