@@ -91,14 +91,22 @@ bundle::Engines compile_parts(const ModelSource& source, const bundle::Files& fi
 
 std::shared_ptr<const engine::Engine> compile_part(const ModelSource& source,
                                                    const std::string& part, const Target& target,
-                                                   int threads) {
+                                                   int threads, planner::ConstantStore& store) {
   graph::Graph graph = source.graph(part, run_options());
   planner::CompileOptions options;
   options.target = target;
   options.name = source.draws() ? source.name() + " " + part : source.name();
   options.context_length = source.draws() ? 0 : context_length_of(source.side_files());
   options.threads = threads;
-  return with_context(source.path().string(), [&] { return planner::compile(graph, options); });
+  return with_context(source.path().string(),
+                      [&] { return planner::compile(graph, options, store); });
+}
+
+std::shared_ptr<const engine::Engine> compile_part(const ModelSource& source,
+                                                   const std::string& part, const Target& target,
+                                                   int threads) {
+  planner::MemoryStore store;
+  return compile_part(source, part, target, threads, store);
 }
 
 std::int64_t context_length_of(const bundle::Files& files) {

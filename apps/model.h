@@ -38,6 +38,10 @@ bundle::Engines compile_parts(const ModelSource& source, const bundle::Files& fi
 std::shared_ptr<const engine::Engine> compile_part(const ModelSource& source,
                                                    const std::string& part, const Target& target,
                                                    int threads);
+/// The same with its weights in the store.
+std::shared_ptr<const engine::Engine> compile_part(const ModelSource& source,
+                                                   const std::string& part, const Target& target,
+                                                   int threads, planner::ConstantStore& store);
 
 /// Compiles a checkpoint or ONNX model in memory, or opens a bundle (which is as it was built:
 /// `target` does not matter then).

@@ -2,7 +2,6 @@
 
 #include <array>
 
-#include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "model.h"
 #include "text/tokenizer.h"
@@ -43,15 +42,19 @@ std::vector<std::int32_t> seeded_ids(std::int64_t vocabulary, std::int64_t count
 // The parts of pictures, or a model of plain tensors, on seeded inputs.
 Json prove_by_parts(const ModelSource& source, const bundle::Writer& writer,
                     const bundle::Engines& engines, const bundle::Contents& contents,
-                    const std::string& budget, const Common& common, backend::Backend& backend) {
+                    const std::string& budget, const BuildMemory& memory, const Common& common) {
   if (!common.json) fmt::print(stderr, "comparing each part with the reference run\n");
   verify::PartOptions options;
   options.name_a = "reference";
   options.name_b = engines.begin()->second->precision;
   if (!budget.empty()) options.budget = verify::Budget::parse(budget);
+  options.comparison.max_bytes = memory.for_values();
+  VerificationBackend backend(common.threads);
   const auto both = [&](const std::string& part) -> verify::PartEngines {
-    return {compile_part(source, part, Target::reference_run(), common.threads),
-            writer.trial(*engines.at(part))};
+    const ReferencePart reference = compile_reference(source, part, memory, common.threads);
+    const auto candidate = writer.trial(*engines.at(part));
+    backend.watch(reference, *candidate, memory);
+    return {reference.engine, candidate};
   };
   const auto sizes = verify::picture_sizes(contents.files);
   return verify::to_json(verify::prove_parts(source.parts(), both, sizes, options, backend));
@@ -84,26 +87,29 @@ std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files&
 
 Json prove(const ModelSource& source, const bundle::Writer& writer, const bundle::Engines& engines,
            const bundle::Contents& contents, const std::string& budget, std::int64_t tokens,
-           const Common& common) {
+           const BuildMemory& memory, const Common& common) {
   const engine::Engine& engine = *engines.begin()->second;
-  backend::CpuBackend backend(common.threads);
   if (source.draws() || engine.state.layers == 0)
-    return prove_by_parts(source, writer, engines, contents, budget, common, backend);
+    return prove_by_parts(source, writer, engines, contents, budget, memory, common);
   const auto candidate = writer.trial(engine);
   const bool large = candidate->weight_bytes() > kLargeModel;
-  verify::Subject fast(engine.precision, candidate, backend);
   if (!common.json)
     fmt::print(stderr, "comparing with the reference run{}\n",
                large ? " (a large model: this takes minutes)" : "");
-  const Model reference = load_model(source.path(), Target::reference_run(), common.threads);
-  verify::Subject exact("reference", reference.engine(), backend);
+  const ReferencePart reference = compile_reference(source, bundle::kModel, memory, common.threads);
+  VerificationBackend backend(common.threads);
+  backend.watch(reference, *candidate, memory);
+  verify::Subject exact("reference", reference.engine, backend);
+  verify::Subject fast(engine.precision, candidate, backend);
   const std::int64_t length = tokens > 0 ? tokens : large ? kTokensOfLarge : kTokens;
   auto prompts = verification_prompts(contents.files, fast.vocabulary(), length);
   if (large && tokens == 0) prompts.resize(1);
   verify::Options options;
-  options.source = source.checkpoint();
+  options.max_bytes = memory.for_values();
+  // Experiments build the model again, each time whole and in memory.
+  if (reference.in_file.empty()) options.source = source.checkpoint();
   const verify::Budget limits = budget.empty()
-                                    ? verify::Budget::between(*reference.engine(), *candidate)
+                                    ? verify::Budget::between(*reference.engine, *candidate)
                                     : verify::Budget::parse(budget);
   const verify::Report report = verify::compare(exact, fast, prompts, limits, options);
   if (report.passed) return verify::to_json(report);

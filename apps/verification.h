@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "build_memory.h"
 #include "bundle/bundle.h"
 #include "command.h"
 #include "model_source.h"
@@ -15,9 +16,10 @@ std::vector<std::vector<std::int32_t>> verification_prompts(const bundle::Files&
                                                             std::int64_t tokens);
 
 /// Runs the engines in the unfinished bundle against the reference run of `source` and returns the
-/// report. Error(check_failed) when the budget is exceeded: then no bundle is written.
+/// report, within the memory given. Error(check_failed) when the budget is exceeded: then no bundle
+/// is written.
 Json prove(const ModelSource& source, const bundle::Writer& writer, const bundle::Engines& engines,
            const bundle::Contents& contents, const std::string& budget, std::int64_t tokens,
-           const Common& common);
+           const BuildMemory& memory, const Common& common);
 
 }  // namespace tenon::apps

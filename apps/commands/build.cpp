@@ -1,8 +1,9 @@
 // tenon build: a checkpoint or ONNX model becomes a bundle, with the evidence that it answers
 // alike.
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/progress.h"
+#include "build_memory.h"
+#include "build_store.h"
 #include "commands/commands.h"
 #include "model.h"
 #include "verification.h"
@@ -19,19 +20,10 @@ struct Options {
   std::string dump;
   ProfileFlags profile;
   bool no_verify = false;
+  bool no_resume = false;
+  std::string max_ram;
   int level = 2;
   std::int64_t verify_tokens = 0;
-};
-
-class BundleStore final : public planner::ConstantStore {
- public:
-  explicit BundleStore(bundle::Writer& writer) : writer_(writer) {}
-  void put(engine::Constant& constant, std::span<const std::byte> bytes) override {
-    writer_.put(constant, bytes);
-  }
-
- private:
-  bundle::Writer& writer_;
 };
 
 void print_bill(const std::string& part, const planner::CompileReport& report,
@@ -79,9 +71,7 @@ void print_evidence(const Json& evidence) {
 // Progress counts over each part anew: their sizes are known one by one.
 bundle::Engines pack(const ModelSource& source, const bundle::Files& files,
                      planner::CompileOptions& compile, const SizeProfile& profile,
-                     bundle::Writer& writer,
-                     std::map<std::string, planner::CompileReport>& reports) {
-  BundleStore store(writer);
+                     BuildStore& store, std::map<std::string, planner::CompileReport>& reports) {
   std::optional<Progress> progress;
   std::uint64_t seen = 0;
   compile.progress = [&](std::uint64_t done, std::uint64_t total) {
@@ -96,7 +86,7 @@ bundle::Engines pack(const ModelSource& source, const bundle::Files& files,
 }
 
 void print_result(const Options& options, const Common& common, const bundle::Engines& engines,
-                  const bundle::Contents& contents,
+                  const bundle::Contents& contents, const BuildStore& store,
                   const std::map<std::string, planner::CompileReport>& reports) {
   const engine::Engine& first = *engines.begin()->second;
   const auto bytes = std::filesystem::file_size(options.output);
@@ -111,12 +101,17 @@ void print_result(const Options& options, const Common& common, const bundle::En
                 {"bytes", bytes},
                 {"precision", options.precision},
                 {"isa", first.isa},
+                {"restored_bytes", store.restored_bytes()},
                 {"parts", parts},
                 {"evidence", contents.evidence}});
     return;
   }
   fmt::print(stderr, "{}: {} for {}, {}\n", options.output, options.precision, first.isa,
              format_bytes(bytes));
+  if (store.restored() > 0) {
+    fmt::print(stderr, "  {} weights ({}) were left by an interrupted build\n", store.restored(),
+               format_bytes(store.restored_bytes()));
+  }
   print_evidence(contents.evidence);
   for (const auto& [part, engine] : engines) {
     const auto report = reports.find(part);
@@ -124,9 +119,7 @@ void print_result(const Options& options, const Common& common, const bundle::En
   }
 }
 
-void build(const Options& options, const Common& common) {
-  if (options.target != "cpu")
-    fail(ErrorCode::usage, "target '{}' is not there; cpu is", options.target);
+planner::CompileOptions compile_options(const Options& options, const Common& common) {
   planner::CompileOptions compile;
   compile.target = options.level == 0 ? Target::reference_run()
                                       : Target::native(parse_precision(options.precision));
@@ -134,25 +127,60 @@ void build(const Options& options, const Common& common) {
   compile.target.skip_passes.insert(options.skip_passes.begin(), options.skip_passes.end());
   compile.dump = options.dump;
   compile.threads = common.threads;
-  const std::filesystem::path path = options.source;
-  if (detect_source(path) == SourceKind::bundle)
-    fail(ErrorCode::usage, "{}: is a bundle already", options.source);
-  const SizeProfile profile = parse_profile(options.profile);
-  const ModelSource source = ModelSource::open(path);
-  bundle::Contents contents;
-  contents.files = source.side_files();
+  return compile;
+}
+
+Json packing_options(const Options& options) {
+  const ProfileFlags& profile = options.profile;
+  return {
+      {"precision", options.precision},
+      {"level", options.level},
+      {"skip_passes", options.skip_passes},
+      {"sizes", {profile.profiles, profile.min_shapes, profile.opt_shapes, profile.max_shapes}}};
+}
+
+void make_bundle(const Options& options, const Common& common, const ModelSource& source,
+                 bundle::Contents& contents, BuildStore& store) {
+  const BuildMemory memory = BuildMemory::of(options.max_ram, options.output);
+  planner::CompileOptions compile = compile_options(options, common);
   std::map<std::string, planner::CompileReport> reports;
-  bundle::Writer writer(options.output);
-  const bundle::Engines engines = pack(source, contents.files, compile, profile, writer, reports);
+  const bundle::Engines engines =
+      pack(source, contents.files, compile, parse_profile(options.profile), store, reports);
   contents.provenance = source.provenance();
   contents.provenance["conversions"] = {{"precision", options.precision},
                                         {"isa", engines.begin()->second->isa}};
   if (!options.no_verify) {
-    contents.evidence =
-        prove(source, writer, engines, contents, options.budget, options.verify_tokens, common);
+    contents.evidence = prove(source, store.writer(), engines, contents, options.budget,
+                              options.verify_tokens, memory, common);
   }
-  writer.finish(engines, contents);
-  print_result(options, common, engines, contents, reports);
+  store.finish(engines, contents);
+  print_result(options, common, engines, contents, store, reports);
+}
+
+void build(const Options& options, const Common& common) {
+  if (options.target != "cpu")
+    fail(ErrorCode::usage, "target '{}' is not there; cpu is", options.target);
+  compile_options(options, common);  // wrong ones are refused before anything is opened
+  parse_profile(options.profile);
+  BuildMemory::of(options.max_ram, options.output);
+  const std::filesystem::path path = options.source;
+  if (detect_source(path) == SourceKind::bundle)
+    fail(ErrorCode::usage, "{}: is a bundle already", options.source);
+  const ModelSource source = ModelSource::open(path);
+  bundle::Contents contents;
+  contents.files = source.side_files();
+  BuildStore store(options.output,
+                   build_key(source, contents.files, packing_options(options), options.output),
+                   !options.no_resume);
+  try {
+    make_bundle(options, common, source, contents, store);
+  } catch (Error& error) {
+    if (error.code() == ErrorCode::interrupted && !options.no_resume)
+      error.hint("the same command goes on where it stopped; " + options.output +
+                 ".part holds what is done");
+    store.unwound_by(error);
+    throw;
+  }
 }
 
 }  // namespace
@@ -184,6 +212,11 @@ void add_build(CLI::App& program, Common& common, int&) {
                       "leave out a rewrite by name; repeatable");
   command->add_option("--dump-passes", options->dump, "folder for the graph after each pass");
   command->add_flag("--no-verify", options->no_verify, "write the bundle without evidence");
+  command->add_option("--max-ram", options->max_ram,
+                      "memory that packing and verification stay near, e.g. 4G (default: three "
+                      "quarters of what is free)");
+  command->add_flag("--no-resume", options->no_resume,
+                    "neither go on with an interrupted build nor leave one to go on with");
   command->add_option("--verify-tokens", options->verify_tokens,
                       "tokens compared with the reference run (default: by model size)");
   command->callback([options, &common] { build(*options, common); });

@@ -59,6 +59,7 @@ USAGE = {
     "dtype": ["export", VERSE, "{tmp}/out", "--dtype", "fp8"],
     "opset": ["export", VERSE, "{tmp}/out", "--opset", "9"],
     "memory": ["export", VERSE, "{tmp}/out", "--max-ram", "much"],
+    "memory of a build": ["build", VERSE, "-o", "{tmp}/out", "--max-ram", "1M"],
     "target": ["build", VERSE, "-o", "{tmp}/out", "--target", "tpu"],
     "budget": ["build", VERSE, "-o", "{tmp}/out", "--budget", "taste=1"],
     "bench of nothing": ["bench", VERSE, "--new-tokens", "0"],
@@ -300,12 +301,12 @@ def test_build_out_of_budget(tmp_path):
     assert files_under(tmp_path) == ["x.tenon"]
 
 
-def sparse_checkpoint(folder):
+def sparse_checkpoint(folder, hidden=2048, inner=5632, vocabulary=32000):
     """Half a billion zeros as a Llama: large enough to be interrupted, and no more than a header on disk."""
-    hidden, inner, layers, vocabulary = 2048, 5632, 8, 32000
+    layers = 8
     config = json.loads((MODELS / "llama-mha/config.json").read_text())
     config.update(hidden_size=hidden, intermediate_size=inner, num_hidden_layers=layers, vocab_size=vocabulary,
-                  num_attention_heads=16, num_key_value_heads=16, head_dim=128)
+                  num_attention_heads=hidden // 128, num_key_value_heads=hidden // 128, head_dim=128)
     shapes = {"model.embed_tokens.weight": [vocabulary, hidden], "lm_head.weight": [vocabulary, hidden],
               "model.norm.weight": [hidden]}
     for layer in range(layers):
@@ -333,7 +334,8 @@ def sparse_checkpoint(folder):
 
 @pytest.mark.parametrize("command", ["export", "build"])
 def test_interrupt(command, tmp_path):
-    """Ctrl-C while weights are written: exit code 130, nothing new, and what stood there before is whole."""
+    """Ctrl-C while weights are written: exit code 130, what stood there before is whole, and nothing is new but
+    the part of a build that it can go on with."""
     if not PROGRAM.exists():
         pytest.skip(f"{PROGRAM} is not built")
     source = sparse_checkpoint(tmp_path / "model")
@@ -355,5 +357,7 @@ def test_interrupt(command, tmp_path):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
-    assert files_under(out) == [before]
+    left = {"export": [], "build": ["x.tenon.part", "x.tenon.part.journal"]}[command]
+    assert files_under(out) == [before, *left]
+    assert all(name in stderr.decode() for name in left[:1])
     assert (out / before).read_bytes() == b"before"
