@@ -6,9 +6,7 @@
 
 #include "backend/backend.h"
 #include "model.h"
-#include "pipelines/text_to_image/session_models.h"
-#include "pipelines/text_to_image/text_to_image.h"
-#include "text/tokenizer.h"
+#include "pipelines/text_to_image/picture_parts.h"
 
 namespace tenon::apps {
 
@@ -19,19 +17,17 @@ class PictureModel {
   PictureModel(Model model, backend::Backend& backend);
 
   const Model& model() const { return model_; }
-  pipelines::SessionModels& networks() { return *networks_; }
-  const text::Tokenizer& tokenizer() const { return *tokenizer_; }
-  pipelines::TextToImage& pipeline() { return *pipeline_; }
+  pipelines::SessionModels& networks() { return *parts_.networks; }
+  const text::Tokenizer& tokenizer() const { return *parts_.tokenizer; }
+  pipelines::TextToImage& pipeline() { return *parts_.pipeline; }
   /// The name of the scheduler that the checkpoint asks for.
-  std::string default_scheduler() const;
+  std::string default_scheduler() const { return parts_.default_scheduler(); }
   /// Parts that last ran at sizes that they were not tuned for, in words.
   std::vector<std::string> untuned() const;
 
  private:
   Model model_;
-  std::unique_ptr<pipelines::SessionModels> networks_;
-  std::unique_ptr<text::Tokenizer> tokenizer_;
-  std::unique_ptr<pipelines::TextToImage> pipeline_;
+  pipelines::PictureParts parts_;
 };
 
 }  // namespace tenon::apps

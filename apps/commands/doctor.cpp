@@ -1,14 +1,18 @@
 // tenon doctor: is it whole, will it fit, what can this machine run.
+#include <fstream>
+
+#include "backend/cpu/cpu_backend.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/memory.h"
 #include "base/progress.h"
 #include "checkpoint/scan.h"
 #include "commands/commands.h"
 #include "graph/op_schema.h"
 #include "model_source.h"
 #include "models/model.h"
+#include "picture_model.h"
+#include "pipelines/text_to_image/preflight.h"
 
 namespace tenon::apps {
 namespace {
@@ -24,6 +28,17 @@ struct Findings {
   std::vector<std::string> notes;
   Json facts = Json::object();
 };
+
+std::uint64_t available_memory() {
+  std::ifstream info("/proc/meminfo");
+  std::string key;
+  std::uint64_t kilobytes = 0;
+  std::string unit;
+  while (info >> key >> kilobytes >> unit) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+  }
+  return 0;
+}
 
 // Weights in the precision, cache of keys and values for all users, activations of one chunk of 512
 // tokens.
@@ -168,7 +183,34 @@ void examine_engine(const std::string& component, const engine::Engine& engine, 
                                     format_bytes(engine.weight_bytes())));
 }
 
-void examine_bundle(const Options& options, Findings& found) {
+// What of a picture model contradicts itself, and the memory of one picture with guidance.
+void examine_drawing(const Options& options, const Common& common, Findings& found) {
+  backend::CpuBackend backend(common.threads);
+  Model opened = load_model(options.source, {}, common.threads, bundle::Weights::mapped);
+  std::uint64_t weights = 0;
+  for (const auto& [part, engine] : opened.engines) weights += engine->weight_bytes();
+  PictureModel model(std::move(opened), backend);
+  const pipelines::DiffusionFacts& facts = model.networks().facts();
+  for (const auto& finding :
+       pipelines::check_model(facts, model.tokenizer(), model.pipeline().scheduler_config())) {
+    const bool fault = finding.severity == pipelines::Finding::Severity::error;
+    (fault ? found.faults : found.notes).push_back(finding.text());
+  }
+  pipelines::ImageRequest request;
+  const auto size = pipelines::resolve_size(request, facts);
+  const std::uint64_t arena = model.arena_bytes(request);
+  found.facts["memory"] = {{"weights", weights},
+                           {"arena", arena},
+                           {"total", weights + arena},
+                           {"fits", weights + arena < available_memory()}};
+  found.notes.push_back(fmt::format(
+      "a picture of {} x {} with guidance: {} weights + {} arena = {}, {} ({} available)",
+      size.width, size.height, format_bytes(weights), format_bytes(arena),
+      format_bytes(weights + arena), weights + arena < available_memory() ? "fits" : "DOES NOT FIT",
+      format_bytes(available_memory())));
+}
+
+void examine_bundle(const Options& options, const Common& common, Findings& found) {
   const bundle::Bundle bundle = bundle::open(options.source, bundle::Weights::mapped);
   for (const auto& [component, engine] : bundle.engines) examine_engine(component, *engine, found);
   const Json& evidence = bundle.contents.evidence;
@@ -184,6 +226,7 @@ void examine_bundle(const Options& options, Findings& found) {
   }
   if (config != bundle.contents.files.end())
     estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
+  if (bundle.engines.contains("unet")) examine_drawing(options, common, found);
 }
 
 double examine_onnx(const ModelSource& source, const std::string& part, Findings& found) {
@@ -224,7 +267,7 @@ void doctor(const Options& options, const Common& common, int& exit_code) {
       examine_onnx(options, found);
       break;
     case SourceKind::bundle:
-      examine_bundle(options, found);
+      examine_bundle(options, common, found);
       break;
   }
   exit_code = found.faults.empty() ? 0 : 1;
