@@ -22,6 +22,9 @@ class PictureModel {
   pipelines::TextToImage& pipeline() { return *parts_.pipeline; }
   /// The name of the scheduler that the checkpoint asks for.
   std::string default_scheduler() const { return parts_.default_scheduler(); }
+  /// Bytes of activations and workspace that a run of the request needs, all networks in one
+  /// arena. Plans it and runs nothing.
+  std::uint64_t arena_bytes(const pipelines::ImageRequest& request);
   /// Parts that last ran at sizes that they were not tuned for, in words.
   std::vector<std::string> untuned() const;
 
