@@ -1,0 +1,155 @@
+// What there is to ask about models: metadata, configuration, statistics, and the repository.
+#include "serving/kserve/infer_request.h"
+#include "serving/kserve/kserve.h"
+#include "serving/kserve/ports.h"
+
+namespace tenon::serving::kserve {
+namespace {
+
+using Exchange = std::shared_ptr<http::Exchange>;
+
+void answer(const Exchange& exchange, const Json& body) {
+  http::Response response;
+  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  exchange->respond(std::move(response));
+}
+
+std::string version_of(const http::Request& request) {
+  const auto found = request.parts.find("version");
+  return found == request.parts.end() ? std::string() : found->second;
+}
+
+Json metadata_of(const ServedModel& model) {
+  const ModelInfo& info = model.info();
+  const auto list = [](const std::vector<Port>& ports) {
+    Json made = Json::array();
+    for (const Port& port : ports)
+      made.push_back({{"name", port.name}, {"datatype", port.datatype}, {"shape", port.shape}});
+    return made;
+  };
+  return {{"name", info.name},
+          {"versions", info.versions},
+          {"platform", info.platform},
+          {"inputs", list(inputs_of(info))},
+          {"outputs", list(outputs_of(info))}};
+}
+
+Json config_of(const ServedModel& model) {
+  const ModelInfo& info = model.info();
+  const auto list = [](const std::vector<Port>& ports) {
+    Json made = Json::array();
+    for (const Port& port : ports) {
+      const std::string type = port.datatype == "BYTES" ? "STRING" : port.datatype;
+      made.push_back({{"name", port.name}, {"data_type", "TYPE_" + type}, {"dims", port.shape}});
+    }
+    return made;
+  };
+  return {{"name", info.name},
+          {"platform", info.platform},
+          {"backend", "tenon"},
+          {"version_policy", {{"latest", {{"num_versions", 1}}}}},
+          {"max_batch_size", 0},
+          {"input", list(inputs_of(info))},
+          {"output", list(outputs_of(info))},
+          {"instance_group", {{{"name", info.name}, {"kind", "KIND_CPU"}, {"count", 1}}}},
+          {"parameters",
+           {{"max_queue_size", {{"string_value", std::to_string(info.limits.queue)}}},
+            {"context_tokens", {{"string_value", std::to_string(info.limits.context_tokens)}}}}}};
+}
+
+Json stats_of(const ModelRegistry::Held& held) {
+  const ModelStats::Values values = held.stats->values();
+  const auto one = [](const ModelStats::Duration& duration) {
+    return Json{{"count", duration.count}, {"ns", duration.ns}};
+  };
+  return {{"name", held->info().name},
+          {"version", held->info().versions.back()},
+          {"last_inference", values.last_inference_ms},
+          {"inference_count", values.inferences},
+          {"execution_count", values.executions},
+          {"inference_stats",
+           {{"success", one(values.success)},
+            {"fail", one(values.fail)},
+            {"cancel", one(values.cancel)},
+            {"queue", one(values.queue)},
+            {"compute_input", one(values.input)},
+            {"compute_infer", one(values.infer)},
+            {"compute_output", one(values.output)},
+            {"cache_hit", one({})},
+            {"cache_miss", one({})}}},
+          {"batch_stats", Json::array()},
+          {"memory_usage", Json::array()}};
+}
+
+Json body_of(const http::Request& request) {
+  if (request.body.empty()) return Json::object();
+  Json body = parse_json(request.body, "request");
+  if (!body.is_object()) bad_input("request: a JSON object was expected");
+  return body;
+}
+
+void add_repository(http::Router& router, const Context& context) {
+  router.add({"POST", "/v2/repository/index", guarded([context](const Exchange& exchange) {
+                const bool only_ready = get_bool(body_of(exchange->request()), "ready", false);
+                Json list = Json::array();
+                for (const auto& entry : context.models->index()) {
+                  if (only_ready && entry.state != "READY") continue;
+                  Json one = {{"name", entry.name}, {"version", "1"}, {"state", entry.state}};
+                  if (!entry.reason.empty()) one["reason"] = entry.reason;
+                  list.push_back(std::move(one));
+                }
+                answer(exchange, list);
+              })});
+  router.add(
+      {"POST", "/v2/repository/models/{model}/load", guarded([context](const Exchange& exchange) {
+         const Json body = body_of(exchange->request());
+         const Json* parameters = find_field(body, "parameters");
+         if (parameters != nullptr && !parameters->empty())
+           bad_input(
+               "a model is loaded as the server was told at its start: \"parameters\" "
+               "cannot change it");
+         context.models->load(exchange->request().part("model"));
+         exchange->respond({});
+       })});
+  router.add(
+      {"POST", "/v2/repository/models/{model}/unload", guarded([context](const Exchange& exchange) {
+         body_of(exchange->request());
+         context.models->unload(exchange->request().part("model"));
+         exchange->respond({});
+       })});
+}
+
+}  // namespace
+
+void add_model_routes(http::Router& router, const Context& context) {
+  const auto get = [&](const std::string& path, auto body) {
+    router.add({"GET", path, guarded(body), http::Access::keyed, http::Pace::quick});
+  };
+  get("/v2/models/stats", [context](const Exchange& exchange) {
+    Json list = Json::array();
+    for (const auto& held : context.models->ready_models()) list.push_back(stats_of(held));
+    answer(exchange, {{"model_stats", list}});
+  });
+  for (const std::string base : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
+    const auto held_of = [context](const Exchange& exchange) {
+      const http::Request& request = exchange->request();
+      return context.models->get(request.part("model"), version_of(request));
+    };
+    get(base, [held_of](const Exchange& exchange) {
+      answer(exchange, metadata_of(*held_of(exchange).model));
+    });
+    get(base + "/config", [held_of](const Exchange& exchange) {
+      answer(exchange, config_of(*held_of(exchange).model));
+    });
+    get(base + "/stats", [held_of](const Exchange& exchange) {
+      answer(exchange, {{"model_stats", Json::array({stats_of(held_of(exchange))})}});
+    });
+    get(base + "/ready", [held_of](const Exchange& exchange) {
+      const bool ready = held_of(exchange)->ready();
+      exchange->respond({ready ? 200 : 400, "", "text/plain", {}});
+    });
+  }
+  add_repository(router, context);
+}
+
+}  // namespace tenon::serving::kserve

@@ -1,0 +1,66 @@
+// The answer to a text request on its way to the client: collects what the engine says, counts it,
+// and stops the engine when the client goes. The protocols say how it is written down.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "serving/http/message.h"
+#include "serving/model_registry.h"
+
+namespace tenon::serving {
+
+class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnswer> {
+ public:
+  struct Sequence {
+    std::string text;
+    std::int64_t tokens = 0;
+    std::string finish_reason;  ///< eos, stop, length, cancelled; empty while it goes on
+    struct Token {
+      std::int32_t id = 0;
+      std::string text;
+      pipelines::TokenLogprobs logprobs;
+    };
+    std::vector<Token> tokens_with_logprobs;  ///< when they were asked for
+  };
+
+  TextAnswer(std::shared_ptr<http::Exchange> exchange, ModelRegistry::Held held,
+             std::int64_t sequences)
+      : exchange_(std::move(exchange)),
+        held_(std::move(held)),
+        sequences_(static_cast<std::size_t>(sequences)) {}
+  ~TextAnswer() override;
+
+  /// Submits and returns. What the service refuses is thrown before anything was answered.
+  void run(TextRequest request);
+
+  void token(const pipelines::TokenEvent& event) final;
+  void finished(const TextUsage& usage) final;
+  void failed(const Error& error) final;
+  bool full() const final { return exchange_->pending() > kFull; }
+
+ protected:
+  // In the engine's thread, one at a time. on_token comes after the sequence has been brought up
+  // to date.
+  virtual void on_token(const pipelines::TokenEvent& event) = 0;
+  virtual void on_finished(const TextUsage& usage) = 0;
+  virtual void on_failed(const std::exception& error) = 0;
+
+  http::Exchange& exchange() { return *exchange_; }
+  const ServedModel& model() const { return *held_.model; }
+  TextService& service() const { return *held_.model->text(); }
+  const std::vector<Sequence>& sequences() const { return sequences_; }
+
+ private:
+  static constexpr std::size_t kFull = std::size_t{256} << 10;
+  void count(Outcome outcome);
+
+  std::shared_ptr<http::Exchange> exchange_;
+  ModelRegistry::Held held_;
+  std::vector<Sequence> sequences_;
+  Clock::time_point begin_ = Clock::now();
+  std::optional<Clock::time_point> first_;
+  bool counted_ = true;  // until run() has begun to count
+};
+
+}  // namespace tenon::serving
