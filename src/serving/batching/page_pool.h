@@ -31,13 +31,14 @@ class PagePool final : public Pages {
   std::int64_t open(TaskId task);
   /// Its sequence; Error(internal) unless it is open.
   Sequence sequence(TaskId task) const;
-  bool is_open(TaskId task) const { return slots_.contains(task); }
   /// Lets its pages go, but for those that are kept for others.
   void close(TaskId task);
   /// Frees pages for `tokens` more of each task. False when there are not enough.
   bool make_room(std::span<const Plan::Chunk> chunks);
   /// Keeps what the task has computed for others.
   void keep(TaskId task);
+  /// Pages kept for others, in use or not.
+  std::int64_t kept_pages() const { return static_cast<std::int64_t>(prefixes_.size()); }
   /// Pages that running tasks use, of all.
   double usage() const;
 

@@ -19,10 +19,13 @@ Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits) {
   limits_.step_tokens = std::max(limits_.step_tokens, limits_.max_running);
 }
 
+std::int64_t Scheduler::fresh() const {
+  return std::count_if(tasks_.begin(), tasks_.end(),
+                       [](const auto& entry) { return !entry.second.started; });
+}
+
 bool Scheduler::has_room(std::int64_t count) const {
-  const auto fresh = std::count_if(tasks_.begin(), tasks_.end(),
-                                   [](const auto& entry) { return !entry.second.started; });
-  return count <= limits_.max_waiting - fresh;
+  return count <= limits_.max_waiting - fresh();
 }
 
 void Scheduler::add(const Task& task) {

@@ -101,6 +101,8 @@ class Scheduler {
   std::optional<TimePoint> next_deadline() const;
   std::int64_t running() const { return running_; }
   std::int64_t waiting() const { return static_cast<std::int64_t>(tasks_.size()) - running_; }
+  /// Of the waiting ones, those that have never run.
+  std::int64_t fresh() const;
   bool any_paused() const;
 
  private:
