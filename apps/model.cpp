@@ -42,6 +42,14 @@ SizeProfile trained_sizes(const bundle::Files& files) {
   return profile;
 }
 
+std::vector<std::string> names_of(const bundle::Engines& engines) {
+  std::vector<std::string> names;
+  for (const auto& [name, engine] : engines) names.push_back(name);
+  return names;
+}
+
+}  // namespace
+
 // Graphs for our own engines may say more than those for others: fractions of timesteps, and the
 // layers of a text encoder, which --clip-skip chooses from.
 models::BuildOptions run_options() {
@@ -50,14 +58,6 @@ models::BuildOptions run_options() {
   options.hidden_states = true;
   return options;
 }
-
-std::vector<std::string> names_of(const bundle::Engines& engines) {
-  std::vector<std::string> names;
-  for (const auto& [name, engine] : engines) names.push_back(name);
-  return names;
-}
-
-}  // namespace
 
 const std::shared_ptr<const engine::Engine>& Model::engine() const {
   const auto found = engines.find(bundle::kModel);

@@ -34,6 +34,10 @@ bundle::Engines compile_parts(const ModelSource& source, const bundle::Files& fi
                               planner::ConstantStore& store,
                               std::map<std::string, planner::CompileReport>& reports);
 
+/// How the graphs of checkpoints are built that are run here: with fractions of timesteps and all
+/// layers of the text encoder.
+models::BuildOptions run_options();
+
 /// One part of a source, in memory.
 std::shared_ptr<const engine::Engine> compile_part(const ModelSource& source,
                                                    const std::string& part, const Target& target,

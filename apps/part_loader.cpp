@@ -46,4 +46,8 @@ std::shared_ptr<const engine::Engine> PartLoader::engine(const std::string& part
   return compile_part(*source_, part, target_, threads_);
 }
 
+graph::Graph PartLoader::graph(const std::string& part) const {
+  return source_.value().graph(part, run_options());
+}
+
 }  // namespace tenon::apps

@@ -23,6 +23,10 @@ class PartLoader {
   /// parts there are when it is none of them.
   std::vector<std::string> common_parts(const PartLoader& other, const std::string& wanted) const;
   std::shared_ptr<const engine::Engine> engine(const std::string& part) const;
+  /// Whether there are graphs: a bundle has none.
+  bool has_graphs() const { return source_.has_value(); }
+  /// What `engine` compiles.
+  graph::Graph graph(const std::string& part) const;
   const bundle::Files& files() const { return files_; }
   const std::string& name() const { return name_; }
 

@@ -1,6 +1,8 @@
 #include "text_model.h"
 
 #include "base/error.h"
+#include "base/log.h"
+#include "pipelines/text_generation/recomputing_decoder.h"
 
 namespace tenon::apps {
 
@@ -8,23 +10,32 @@ TextModel::TextModel(Model model, backend::Backend& backend, std::int64_t cache_
     : model_(std::move(model)) {
   const engine::Engine& engine = *model_.engine();
   if (engine.state.layers == 0) {
-    Error error(
-        ErrorCode::bad_input,
-        fmt::format("{}: no cache of keys and values was recognised in it, so it cannot write text",
-                    model_.name));
-    throw error.hint("export the model with past_key_values, or start from its checkpoint");
+    log::warn(
+        "{}: no cache of keys and values was recognised in it: every token recomputes all before "
+        "it; for a fast one export the model with past_key_values, or start from its checkpoint",
+        model_.name);
+    decoder_ = std::make_unique<pipelines::RecomputingDecoder>(
+        model_.engine(), backend, context_length_of(model_.contents.files));
+  } else {
+    if (cache_tokens == 0) {
+      const std::int64_t context = engine.state.context_length;
+      cache_tokens = context == 0 ? kDefaultCache : std::min(context, kDefaultCache);
+    }
+    session_ = std::make_unique<session::DecoderSession>(model_.engine(), backend, cache_tokens);
+    decoder_ = std::make_unique<pipelines::SessionDecoder>(*session_);
   }
-  if (cache_tokens == 0) {
-    const std::int64_t context = engine.state.context_length;
-    cache_tokens = context == 0 ? kDefaultCache : std::min(context, kDefaultCache);
-  }
-  session_ = std::make_unique<session::DecoderSession>(model_.engine(), backend, cache_tokens);
-  decoder_ = std::make_unique<pipelines::SessionDecoder>(*session_);
   const auto& files = model_.contents.files;
   const bool has_tokenizer = files.contains("tokenizer.json") ||
                              files.contains("tokenizer.model") || files.contains("vocab.json");
   if (has_tokenizer)
     tokenizer_ = with_context(model_.name, [&] { return text::load_tokenizer(files); });
+}
+
+session::DecoderSession& TextModel::session() {
+  if (session_) return *session_;
+  Error error(ErrorCode::bad_input,
+              fmt::format("{}: no cache of keys and values was recognised in it", model_.name));
+  throw error.hint("export the model with past_key_values, or start from its checkpoint");
 }
 
 const text::Tokenizer& TextModel::tokenizer() const {

@@ -17,13 +17,15 @@ namespace tenon::apps {
 
 class TextModel {
  public:
+  /// A model without a cache recomputes all tokens for each, which is logged as a warning.
   /// Error(bad_input) when the model is no decoder. `cache_tokens` 0: the model's context length,
   /// at most kDefaultCache.
   TextModel(Model model, backend::Backend& backend, std::int64_t cache_tokens = 0);
   static constexpr std::int64_t kDefaultCache = 8192;
 
   const Model& model() const { return model_; }
-  session::DecoderSession& session() { return *session_; }
+  /// Error(bad_input) for a model without a cache.
+  session::DecoderSession& session();
   pipelines::Decoder& decoder() { return *decoder_; }
   /// Error(bad_input) when no tokenizer travels with the model.
   const text::Tokenizer& tokenizer() const;
@@ -38,7 +40,7 @@ class TextModel {
  private:
   Model model_;
   std::unique_ptr<session::DecoderSession> session_;
-  std::unique_ptr<pipelines::SessionDecoder> decoder_;
+  std::unique_ptr<pipelines::Decoder> decoder_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
 };
 

@@ -116,6 +116,7 @@ verify::Report run_parts(const Options& options, const Common& common, const Par
   const auto both = [&](const std::string& part) -> verify::PartEngines {
     return {a.engine(part), b.engine(part)};
   };
+  if (b.has_graphs()) parts.graph_of_b = [&](const std::string& part) { return b.graph(part); };
   return verify::compare_parts(a.common_parts(b, options.part), both,
                                verify::picture_sizes(a.files()), parts, backend);
 }
