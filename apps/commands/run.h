@@ -30,6 +30,9 @@ struct TextOptions {
       length_penalty;
   std::vector<std::string> stop;
   std::vector<std::string> logit_bias;
+  std::string json_schema, regex, grammar;  ///< files, but for the regular expression
+  std::vector<std::string> choices;
+  bool json_object = false;
   bool ignore_eos = false;
   std::int64_t cache_tokens = 0;
 };

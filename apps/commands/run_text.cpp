@@ -5,7 +5,9 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "commands/run.h"
+#include "text/grammar/constraint.h"
 #include "text_model.h"
 
 namespace tenon::apps {
@@ -51,6 +53,30 @@ pipelines::GenerationConfig settings(const RunOptions& run, const TextOptions& o
     }
   }
   return config;
+}
+
+std::shared_ptr<const text::grammar::Constraint> constraint(const TextOptions& options,
+                                                            const TextModel& model) {
+  const int given = int{!options.json_schema.empty()} + int{!options.regex.empty()} +
+                    int{!options.choices.empty()} + int{!options.grammar.empty()} +
+                    int{options.json_object};
+  if (given == 0) return nullptr;
+  if (given > 1) {
+    fail(ErrorCode::usage,
+         "give one of --json-schema, --json-object, --regex, --choice and --grammar");
+  }
+  namespace grammar = text::grammar;
+  const auto from_file = [](const std::string& path, auto parse) {
+    return with_context(path, [&] { return parse(read_file(path)); });
+  };
+  grammar::Grammar made =
+      !options.json_schema.empty() ? from_file(options.json_schema, grammar::json_schema_grammar)
+      : !options.grammar.empty()   ? from_file(options.grammar, grammar::parse_grammar)
+      : !options.regex.empty()     ? grammar::regex_grammar(options.regex)
+      : options.json_object        ? grammar::json_object_grammar()
+                                   : grammar::choice_grammar(options.choices);
+  auto tokens = std::make_shared<const grammar::TokenTrie>(model.tokenizer());
+  return std::make_shared<const grammar::Constraint>(std::move(made), std::move(tokens));
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -103,6 +129,12 @@ void add_text_flags(CLI::App& command, TextOptions& options) {
   command.add_option("--stop", options.stop, "text that ends the output; repeatable");
   command.add_option("--logprobs", options.logprobs,
                      "with --json: log-probabilities and so many alternatives");
+  command.add_option("--json-schema", options.json_schema,
+                     "file with a JSON schema that the text matches");
+  command.add_flag("--json-object", options.json_object, "the text is a JSON object");
+  command.add_option("--regex", options.regex, "the text matches it as a whole");
+  command.add_option("--choice", options.choices, "the text is one of these; repeatable");
+  command.add_option("--grammar", options.grammar, "file with a grammar that the text matches");
   command.add_flag("--ignore-eos", options.ignore_eos, "write on past the end token");
 }
 
@@ -122,7 +154,8 @@ void run_text(const RunOptions& run, const TextOptions& options, Model source, d
                                            : options.chat
                                                ? model.encode_chat(run.prompt, options.system)
                                                : model.encode(run.prompt);
-  const pipelines::GenerationConfig config = settings(run, options, model.defaults());
+  pipelines::GenerationConfig config = settings(run, options, model.defaults());
+  config.constraint = constraint(options, model);
   std::optional<pipelines::TokenizerStream> stream;
   if (model.has_tokenizer()) stream.emplace(model.tokenizer());
   const bool streams = !common.json && config.num_return_sequences == 1;

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "text/grammar/constraint.h"
 
 namespace tenon::pipelines {
 
@@ -62,6 +64,10 @@ struct GenerationConfig {
   std::vector<std::int32_t> eos_token_ids;
   std::vector<std::int32_t> stop_token_ids;
   std::vector<std::string> stop_strings;
+
+  /// What the generated text must match; it ends with the constraint when nothing more can come
+  /// ("stop"). Tokens are those of the model's tokenizer; a length limit may cut the text short.
+  std::shared_ptr<const text::grammar::Constraint> constraint;
 
   /// Log-probabilities of each token under the model's own distribution (before any change
   /// above), with this many of the likeliest beside it; not given: none are kept.

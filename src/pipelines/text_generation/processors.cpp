@@ -128,6 +128,11 @@ void apply_processors(const GenerationConfig& config, const History& history,
   const bool skips_bos = config.forced_bos_token_id && history.prompt_length == 1;
   if (generated == (skips_bos ? 1 : 0)) remove_all(config.begin_suppress_tokens, scores);
   penalize_generated(config, history, scores);
+  if (history.constraint != nullptr) {
+    std::vector<std::int32_t> ends = config.eos_token_ids;
+    ends.insert(ends.end(), config.stop_token_ids.begin(), config.stop_token_ids.end());
+    history.constraint->apply(ends, scores);
+  }
 }
 
 void process_scores(const GenerationConfig& config, const History& history,

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "pipelines/text_generation/config.h"
+#include "text/grammar/constraint.h"
 
 namespace tenon::pipelines {
 
@@ -12,12 +13,14 @@ namespace tenon::pipelines {
 struct History {
   std::span<const std::int32_t> ids;  ///< prompt, then generated
   std::int64_t prompt_length = 0;
-  std::int64_t max_length = 0;  ///< prompt included
+  std::int64_t max_length = 0;                         ///< prompt included
+  const text::grammar::Matcher* constraint = nullptr;  ///< where the text stands in it
 };
 
 /// Bias, penalties, bans and forced tokens, in this order: logit_bias, repetition_penalty,
 /// no_repeat_ngram_size, bad_words_ids, min_length, min_new_tokens, forced tokens,
-/// remove_invalid_values, exponential decay, suppressed tokens, presence and frequency penalties.
+/// remove_invalid_values, exponential decay, suppressed tokens, presence and frequency penalties;
+/// last, what the constraint forbids.
 /// `scores`: one row over the vocabulary, logits or log-probabilities.
 void apply_processors(const GenerationConfig& config, const History& history,
                       std::span<float> scores);

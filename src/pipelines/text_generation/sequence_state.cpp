@@ -37,13 +37,16 @@ SequenceState::SequenceState(std::span<const std::int32_t> prompt, const Generat
     : ids_(prompt.begin(), prompt.end()),
       prompt_length_(static_cast<std::int64_t>(prompt.size())),
       stream_(std::move(text)),
-      matcher_(config.stop_strings) {}
+      matcher_(config.stop_strings) {
+  if (config.constraint != nullptr) constraint_.emplace(*config.constraint);
+}
 
 SequenceState::SequenceState(const SequenceState& other)
     : logprobs(other.logprobs),
       ids_(other.ids_),
       prompt_length_(other.prompt_length_),
       stream_(other.stream_ == nullptr ? nullptr : other.stream_->clone()),
+      constraint_(other.constraint_),
       matcher_(other.matcher_),
       text_(other.text_),
       reason_(other.reason_) {}
@@ -62,6 +65,8 @@ std::string SequenceState::append(std::int32_t id, const GenerationConfig& confi
   text_ += settled;
   if (matcher_.matched()) {
     reason_ = FinishReason::stop;
+  } else if (constraint_ && constraint_->accept(id) && constraint_->is_finished()) {
+    settled += finish(FinishReason::stop);
   } else if (length() >= max_length) {
     settled += finish(FinishReason::length);
   }

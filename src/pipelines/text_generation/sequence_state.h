@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,7 +42,9 @@ class SequenceState {
   /// Prompt, then generated.
   std::span<const std::int32_t> ids() const { return ids_; }
   std::int32_t last() const { return ids_.back(); }
-  History history(std::int64_t max_length) const { return {ids_, prompt_length_, max_length}; }
+  History history(std::int64_t max_length) const {
+    return {ids_, prompt_length_, max_length, constraint_ ? &*constraint_ : nullptr};
+  }
   std::vector<std::int32_t> generated() const {
     return {ids_.begin() + static_cast<std::ptrdiff_t>(prompt_length_), ids_.end()};
   }
@@ -54,6 +57,7 @@ class SequenceState {
   std::vector<std::int32_t> ids_;
   std::int64_t prompt_length_ = 0;
   std::unique_ptr<TextStream> stream_;
+  std::optional<text::grammar::Matcher> constraint_;
   StopMatcher matcher_;
   std::string text_;
   FinishReason reason_ = FinishReason::none;
