@@ -54,6 +54,8 @@ class Importer {
     add_inputs(main, scope);
     import_nodes(main.node(), scope, 0);
     add_outputs(main, scope);
+    // Products of integers whose scale has moved into the weight since.
+    if (writes_integers(main)) graph_.tidy();
     fix_known_sizes(graph_);
     return std::move(graph_);
   }
@@ -84,6 +86,42 @@ class Importer {
     }
   }
 
+  static bool writes_integers(const GraphProto& graph) {
+    return std::any_of(graph.node().begin(), graph.node().end(),
+                       [](const NodeProto& node) { return node.op_type() == "MatMulInteger"; });
+  }
+
+  // Decoders of two branches, without and with a cache. The second is taken, which starts from a
+  // cache of length 0 as well; the input that chooses goes.
+  bool takes_cache_branch(const ::onnx::ValueInfoProto& input, Scope& scope) {
+    if (input.name() != "use_cache_branch" ||
+        from_onnx(input.type().tensor_type().elem_type()) != DType::boolean)
+      return false;
+    Tensor yes(DType::boolean, {1});
+    yes.as<bool>()[0] = true;
+    names_.written.insert(input.name());
+    scope.define(input.name(), graph_.add_constant(input.name(), std::move(yes)));
+    return true;
+  }
+
+  // The mask of such a decoder is as long as the tokens of its first branch; that of the second
+  // covers the cache too.
+  DimShape declared_shape(const GraphProto& graph, const ::onnx::ValueInfoProto& input) {
+    DimShape shape = shapes_.read(input.type().tensor_type().shape(), input.name());
+    const bool merged =
+        std::any_of(graph.input().begin(), graph.input().end(),
+                    [](const auto& other) { return other.name() == "use_cache_branch"; });
+    if (!merged || input.name() != "attention_mask" || shape.size() != 2) return shape;
+    for (const auto& past : graph.input()) {
+      if (!past.name().starts_with("past_key_values.") || !past.type().tensor_type().has_shape())
+        continue;
+      const DimShape cache = shapes_.read(past.type().tensor_type().shape(), past.name());
+      if (cache.size() == 4) shape[1] = cache[2] + shape[1];
+      break;
+    }
+    return shape;
+  }
+
   // Files of old IR versions list the weights among the inputs.
   void add_inputs(const GraphProto& graph, Scope& scope) {
     for (const auto& input : graph.input()) {
@@ -99,7 +137,8 @@ class Importer {
         if (!type.tensor_type().has_shape()) {
           bad_input("the shape is missing, its rank at least is needed");
         }
-        const DimShape shape = shapes_.read(type.tensor_type().shape(), input.name());
+        if (takes_cache_branch(input, scope)) return;
+        const DimShape shape = declared_shape(graph, input);
         names_.written.insert(input.name());
         scope.define(input.name(), graph_.add_input(input.name(), *dtype, shape));
       });

@@ -28,6 +28,16 @@ fs::path model_in(const fs::path& folder) {
     if (entry.path().extension() == ".onnx") names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
+  // Halves of one decoder: the one with a cache starts from an empty one as well.
+  const std::vector<std::string> halves = {"decoder_model.onnx", "decoder_with_past_model.onnx"};
+  for (const char* whole : {"decoder_model_merged.onnx", "decoder_with_past_model.onnx"}) {
+    const auto rest = [&](const std::string& name) {
+      return name == whole || std::find(halves.begin(), halves.end(), name) != halves.end();
+    };
+    if (std::all_of(names.begin(), names.end(), rest) &&
+        std::find(names.begin(), names.end(), whole) != names.end())
+      return folder / whole;
+  }
   if (names.size() == 1) return folder / names[0];
   if (names.empty()) bad_input("{}: no .onnx file in this folder", folder.string());
   Error failure(ErrorCode::bad_input, fmt::format("{}: {} .onnx files and none is named model.onnx",

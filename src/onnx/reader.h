@@ -23,7 +23,12 @@ struct ReadOptions {
 /// modules are derived from node names. Error(bad_input) names the node and operator that is not
 /// supported, or what is malformed and where. One thread; separate reads may run side by side.
 ///
-/// A folder means its model.onnx, or the only .onnx file that it has.
+/// Quantised weights become the float32 numbers that they stand for, as they are read;
+/// activations that the file quantises while it runs stay float32. A decoder of two branches, on
+/// the input use_cache_branch, becomes the one with a cache.
+///
+/// A folder means its model.onnx, or the only .onnx file that it has, or of decoder_model.onnx,
+/// decoder_with_past_model.onnx and decoder_model_merged.onnx the last.
 graph::Graph read(const std::filesystem::path& file_or_folder, const ReadOptions& options = {});
 /// The same of bytes, which are not needed afterwards. External data is looked for in
 /// `data_folder`; an empty one means that there is none.

@@ -58,6 +58,13 @@ constexpr UpgradeRule kRules[] = {
     {kMicrosoft, "Gelu", kAlways, upgrade_standard_name},
     {kMicrosoft, "FusedMatMul", kAlways, upgrade_fused_matmul},
     {kMicrosoft, "RotaryEmbedding", kAlways, upgrade_rotary_embedding},
+    {kMicrosoft, "GroupQueryAttention", kAlways, upgrade_group_query_attention},
+    {kMicrosoft, "MatMulNBits", kAlways, upgrade_matmul_nbits},
+    {"", "Mul", kAlways, upgrade_scaled_product},
+    {"", "MatMulInteger", kAlways, upgrade_matmul_integer},
+    {"", "DynamicQuantizeLinear", kAlways, upgrade_dynamic_quantize_linear},
+    {"", "DequantizeLinear", kAlways, upgrade_dequantize_linear},
+    {"", "QuantizeLinear", kAlways, upgrade_quantize_linear},
 };
 
 }  // namespace

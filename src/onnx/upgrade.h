@@ -113,5 +113,12 @@ void upgrade_quick_gelu(OldNode&);
 void upgrade_fused_matmul(OldNode&);
 void upgrade_rotary_embedding(OldNode&);
 void upgrade_standard_name(OldNode&);
+void upgrade_group_query_attention(OldNode&);
+void upgrade_matmul_nbits(OldNode&);
+void upgrade_dynamic_quantize_linear(OldNode&);
+void upgrade_matmul_integer(OldNode&);
+void upgrade_scaled_product(OldNode&);
+void upgrade_dequantize_linear(OldNode&);
+void upgrade_quantize_linear(OldNode&);
 
 }  // namespace tenon::onnx

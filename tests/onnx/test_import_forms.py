@@ -139,6 +139,45 @@ MODELS = {
                             extra=[("g", F, ("batch", 3, 3, 2))]),
 }
 
+def few_bits(bits, n, k, block, zeros):
+    """MatMulNBits of x [batch, 4, k] with n columns; zeros: None, "packed" or "float"."""
+    random = np.random.default_rng(bits + n)
+    blocks = -(-k // block)
+    constants = [
+        tensor("q", random.integers(0, 256, (n, blocks, block * bits // 8)), np.uint8),
+        tensor("scales", random.uniform(0.01, 0.1, (n, blocks))),
+    ]
+    if zeros == "packed":
+        constants.append(tensor("zeros", random.integers(0, 256, (n, -(-blocks * bits // 8))), np.uint8))
+    if zeros == "float":
+        constants.append(tensor("zeros", random.uniform(4, 12, (n, blocks))))
+    names = ["x", *(constant.name for constant in constants)]
+    return model(17, [node("MatMulNBits", names, ["y"], MS, K=k, N=n, bits=bits, block_size=block)], constants,
+                 shape=("batch", 4, k))
+
+
+MODELS |= {
+    "matmul_4_bits": few_bits(4, 6, 64, 32, None),
+    "matmul_4_bits_zeros": few_bits(4, 5, 40, 16, "packed"),
+    "matmul_4_bits_float_zeros": few_bits(4, 5, 32, 16, "float"),
+    "matmul_8_bits_zeros": few_bits(8, 3, 48, 32, "packed"),
+    "quantize_13": model(
+        13, [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["y"])],
+        [tensor("s", 0.0625), tensor("z", 3, np.int8)]),
+    "quantize_axis_19": model(
+        19, [node("QuantizeLinear", ["x", "s", "z"], ["q"], axis=2),
+             node("DequantizeLinear", ["q", "s", "z"], ["y"], axis=-1)],
+        [tensor("s", np.linspace(0.01, 0.06, 6)), tensor("z", range(100, 106), np.uint8)]),
+    "quantize_no_zero_10": model(
+        10, [node("QuantizeLinear", ["x", "s"], ["q"]), node("DequantizeLinear", ["q", "s"], ["y"])],
+        [tensor("s", 0.0625)]),
+    "dequantized_weight_13": model(
+        13, [node("DequantizeLinear", ["w", "s", "z"], ["f"], axis=1), node("MatMul", ["x", "f"], ["y"])],
+        [tensor("w", np.arange(-15, 15).reshape(6, 5), np.int8), tensor("s", np.linspace(0.1, 0.5, 5)),
+         tensor("z", range(5), np.int8)]),
+}
+
+
 def torch_pads():
     """The pads of torch.nn.functional.pad as torch.onnx writes them."""
     return [
