@@ -98,8 +98,16 @@ Budget Budget::between(const engine::Engine& a, const engine::Engine& b) {
 
 Budget Budget::of_tensors(const engine::Engine& a, const engine::Engine& b) {
   constexpr std::array kRelative = {1e-4, 1e-4, 3e-2, 1e-1};
+  // Half precision rounds to 2^-12 / sqrt(3) = 1.4e-4 in deviation, weights and every value alike:
+  // 1.4 u sqrt(256), twice.
+  constexpr double kHalf = 1e-2;
   Budget budget;
   budget.relative_l2 = kRelative[std::max(coarseness(a.precision), coarseness(b.precision))];
+  for (const engine::Engine* engine : {&a, &b}) {
+    if (std::any_of(engine->constants.begin(), engine->constants.end(),
+                    [](const engine::Constant& c) { return c.dtype == DType::f16; }))
+      budget.relative_l2 = std::max(*budget.relative_l2, kHalf);
+  }
   return budget;
 }
 
