@@ -1,0 +1,21 @@
+#include "serving/make_model.h"
+
+#include "serving/picture_queue.h"
+#include "serving/tensor_model.h"
+#include "serving/text_served.h"
+
+namespace tenon::serving {
+
+std::shared_ptr<ServedModel> make_model(ModelParts parts, const ModelOptions& options) {
+  if (parts.engines.contains("unet"))
+    return std::make_shared<PictureServed>(std::move(parts), options);
+  const auto model = parts.engines.find(bundle::kModel);
+  if (model == parts.engines.end()) {
+    bad_input("{}: is neither one model nor a model of pictures with a unet", parts.name);
+  }
+  if (model->second->state.layers > 0)
+    return std::make_shared<TextServed>(std::move(parts), options);
+  return std::make_shared<TensorModel>(std::move(parts), options);
+}
+
+}  // namespace tenon::serving

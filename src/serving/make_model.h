@@ -1,0 +1,28 @@
+// From engines and the files beside them to a model that answers requests.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "bundle/bundle.h"
+#include "serving/served_model.h"
+
+namespace tenon::serving {
+
+struct ModelParts {
+  std::string name;
+  bundle::Engines engines;
+  bundle::Files files;
+};
+
+struct ModelOptions {
+  int threads = 0;                ///< to compute with; 0: one per processor
+  std::int64_t cache_tokens = 0;  ///< of text; 0: 16 full sequences, at most 16384
+  std::int64_t queue = 64;        ///< requests that may wait
+};
+
+/// Text when the engine keeps a cache, pictures when there is a unet, else plain tensors.
+/// Error(bad_input) names a file that is missing.
+std::shared_ptr<ServedModel> make_model(ModelParts parts, const ModelOptions& options);
+
+}  // namespace tenon::serving
