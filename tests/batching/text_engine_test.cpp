@@ -158,6 +158,44 @@ INSTANTIATE_TEST_SUITE_P(Tiny, Batching,
                            return name;
                          });
 
+// A checkpoint with a tokenizer: texts, stop strings and log-probabilities are those of each alone.
+TEST(TextEngine, TextsOfTheDemoModelAreThoseOfEachAlone) {
+  const std::filesystem::path folder = TENON_SOURCE_DIR "/demo/llama-verse";
+  serving::TextModel model;
+  model.engine = compiled(folder, Target::native(Precision::fp32));
+  model.tokenizer = text::load_tokenizer(folder);
+  std::vector<Question> asked;
+  for (const char* prompt : {"The sun", "A rose is a", "O night", "The sea", "Love", "When I"}) {
+    Question question{model.tokenizer->encode(prompt), {}};
+    question.config.max_new_tokens = 40;
+    question.config.logprobs = 2;
+    if (asked.size() % 2 == 1) question.config.stop_strings = {" the"};
+    asked.push_back(std::move(question));
+  }
+  for (const bool invariant : {false, true}) {
+    TextEngineOptions options;
+    options.batch_invariant = invariant;
+    TextEngine engine(model, cpu(), options);
+    std::vector<std::shared_ptr<Answer>> answers;
+    for (const Question& question : asked) answers.push_back(ask(engine, question));
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      ASSERT_TRUE(answers[i]->wait());
+      session::DecoderSession session(model.engine, own_cpu(), 512);
+      pipelines::SessionDecoder decoder(session);
+      const pipelines::TokenizerStream text(*model.tokenizer);
+      const auto expected =
+          pipelines::generate(decoder, asked[i].prompt, asked[i].config, {}, &text).sequences[0];
+      const auto got = answers[i]->sequences().at(0);
+      EXPECT_EQ(got.ids, expected.ids);
+      EXPECT_EQ(got.text, expected.text);
+      EXPECT_EQ(got.finish_reason, expected.finish_reason);
+      ASSERT_EQ(got.logprobs.size(), expected.logprobs.size());
+      for (std::size_t t = 0; t < got.logprobs.size(); ++t)
+        EXPECT_EQ(got.logprobs[t].chosen.logprob, expected.logprobs[t].chosen.logprob);
+    }
+  }
+}
+
 Question endless() {
   Question question{{1, 2, 3}, {}};
   question.config.max_new_tokens = 400;

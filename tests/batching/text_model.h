@@ -43,6 +43,7 @@ class Answer final : public serving::TextSink {
     if (sequences_.size() <= place) sequences_.resize(place + 1);
     if (event.id >= 0) sequences_[place].ids.push_back(event.id);
     sequences_[place].text += event.text;
+    if (event.logprobs != nullptr) sequences_[place].logprobs.push_back(*event.logprobs);
     if (event.finish_reason != nullptr) sequences_[place].finish_reason += event.finish_reason;
     changed_.notify_all();
   }
