@@ -48,7 +48,8 @@ class Connection final : public Managed,
   }
 
   void run() {
-    on_strand([this] {
+    // Nobody else holds it yet.
+    net::post(stream_.get_executor(), [this, self = this->shared_from_this()] {
       if constexpr (kTls) {
         lowest().expires_after(limits().header_time);
         stream_.async_handshake(net::ssl::stream_base::server, then([this](BoostError error) {
