@@ -72,6 +72,11 @@ bool Matcher::accept(std::int32_t id) {
   std::string_view text = shared_->tokens->text(id);
   if (at_start_ && shared_->tokens->strips_first_space() && text.starts_with(' ')) {
     text.remove_prefix(1);
+    // Alone it writes nothing: some tokenizers begin so.
+    if (text.empty() && is_alive()) {
+      at_start_ = false;
+      return true;
+    }
   }
   if (text.empty()) {
     state_ = Automaton::kDead;

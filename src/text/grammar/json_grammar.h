@@ -20,7 +20,7 @@ struct IntegerRange {
 ///
 /// Layout: a space or nothing behind `:`; behind `{ [ ,` and before `} ]` nothing, a space, or a
 /// line break with at most 20 spaces or tabs. Numbers have at most 19 digits before the point, 20
-/// behind it and three in the exponent.
+/// behind it and exponents from -999 to 279.
 class JsonGrammar {
  public:
   using Node = Grammar::Node;

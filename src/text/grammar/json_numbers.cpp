@@ -24,9 +24,13 @@ JsonGrammar::Node JsonGrammar::digits(char first, char last, std::int64_t low, s
 JsonGrammar::Node JsonGrammar::number() {
   const Node whole = naturals(0, kLargest);
   const Node fraction = grammar_.sequence({grammar_.text("."), digits('0', '9', 1, 20)});
-  const Node sign = grammar_.set(CodePoints({{'+', '+'}, {'-', '-'}}));
-  const Node exponent = grammar_.sequence({grammar_.set(CodePoints({{'E', 'E'}, {'e', 'e'}})),
-                                           grammar_.optional(sign), digits('0', '9', 1, 3)});
+  // Up to 279 above, so that 19 digits before the point stay within double.
+  const Node up = grammar_.choice({digits('0', '9', 1, 2), naturals(100, 279)});
+  const Node scale =
+      grammar_.choice({grammar_.sequence({grammar_.optional(grammar_.text("+")), up}),
+                       grammar_.sequence({grammar_.text("-"), digits('0', '9', 1, 3)})});
+  const Node exponent =
+      grammar_.sequence({grammar_.set(CodePoints({{'E', 'E'}, {'e', 'e'}})), scale});
   return grammar_.sequence({grammar_.optional(grammar_.text("-")), whole,
                             grammar_.optional(fraction), grammar_.optional(exponent)});
 }

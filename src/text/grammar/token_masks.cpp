@@ -108,7 +108,7 @@ std::shared_ptr<const TokenMask> TokenMasks::mask(Automaton& automaton, std::int
       (*made)[id / 64] &= ~(std::uint64_t{1} << (id % 64));
       std::int32_t at = state;
       for (const char c : text.substr(1)) at = automaton.step(at, static_cast<std::uint8_t>(c));
-      if (text.size() > 1 && at != Automaton::kDead) allow(*made, static_cast<std::int32_t>(id));
+      if (at != Automaton::kDead) allow(*made, static_cast<std::int32_t>(id));
     }
   }
   automaton.count_bytes(made->size() * 8);
