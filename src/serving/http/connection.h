@@ -90,12 +90,13 @@ class Connection final : public Managed,
   const Limits& limits() const { return shared_->options.limits; }
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
 
+  // What is posted keeps the connection; one that is going already needs nothing more.
   template <typename Body>
   void on_strand(Body body) {
+    auto self = this->weak_from_this().lock();
+    if (self == nullptr) return;
     net::post(stream_.get_executor(),
-              [self = this->weak_from_this(), body = std::move(body)]() mutable {
-                if (const auto held = self.lock()) body();
-              });
+              [self = std::move(self), body = std::move(body)]() mutable { body(); });
   }
   // A completion that keeps the connection alive.
   template <typename Body>
