@@ -18,6 +18,7 @@ std::span<const Command> commands() {
       Command{"verify", add_verify}, Command{"run", add_run},
       Command{"bench", add_bench},   Command{"inspect", add_inspect},
       Command{"doctor", add_doctor}, Command{"tokenize", add_tokenize},
+      Command{"serve", add_serve},
   };
   return kCommands;
 }

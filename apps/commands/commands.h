@@ -12,6 +12,7 @@ void add_run(CLI::App& program, Common& common, int& exit_code);
 void add_bench(CLI::App& program, Common& common, int& exit_code);
 void add_inspect(CLI::App& program, Common& common, int& exit_code);
 void add_doctor(CLI::App& program, Common& common, int& exit_code);
+void add_serve(CLI::App& program, Common& common, int& exit_code);
 void add_tokenize(CLI::App& program, Common& common, int& exit_code);
 
 }  // namespace tenon::apps

@@ -1,0 +1,210 @@
+// tenon serve: models over HTTP, as KServe v2, as OpenAI's API, and their numbers for Prometheus.
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "commands/commands.h"
+#include "model.h"
+#include "serving/http/server.h"
+#include "serving/kserve/kserve.h"
+#include "serving/make_model.h"
+#include "serving/metrics.h"
+#include "serving/openai/openai.h"
+
+namespace tenon::apps {
+namespace {
+
+namespace fs = std::filesystem;
+namespace http = serving::http;
+
+struct Options {
+  std::vector<std::string> sources;  // SRC or NAME=SRC
+  std::string host = "127.0.0.1";
+  int http_port = 8000;
+  int openai_port = 9000;
+  int metrics_port = 8002;
+  std::string api_key_file, certificate, private_key;
+  std::string precision = "bf16";
+  serving::ModelOptions model;
+  std::int64_t max_body_mb = 64;
+  std::int64_t request_timeout = 600;
+  std::int64_t drain_timeout = 30;
+  bool access_log = true;
+};
+
+// The first signal ends the server in order, and not what it computes; a second one at once.
+volatile std::sig_atomic_t g_stop = 0;
+
+extern "C" void on_stop(int signal) {
+  if (g_stop != 0) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+  g_stop = 1;
+}
+
+void catch_stop() {
+  struct sigaction action {};
+  action.sa_handler = on_stop;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool has_tokenizer(const bundle::Files& files) {
+  return files.contains("tokenizer.json") || files.contains("tokenizer.model") ||
+         files.contains("vocab.json");
+}
+
+serving::ModelRegistry::Loader loader(std::string name, fs::path path, const Options& options,
+                                      int threads) {
+  serving::ModelOptions settings = options.model;
+  settings.threads = threads;
+  Target target = Target::native(parse_precision(options.precision));
+  return [name = std::move(name), path = std::move(path), settings, target]() mutable {
+    Model model = load_model(path, target, settings.threads);
+    const auto engine = model.engines.find(bundle::kModel);
+    const bool writes = engine != model.engines.end() && engine->second->state.layers > 0;
+    // Without a tokenizer it is served as what it is to everybody else: tensors in, tensors out.
+    if (writes && model.kind != SourceKind::bundle && !has_tokenizer(model.contents.files)) {
+      Target plain = target;
+      plain.keep_state = false;
+      model = load_model(path, plain, settings.threads);
+    }
+    return serving::make_model({name, std::move(model.engines), std::move(model.contents.files)},
+                               settings);
+  };
+}
+
+void add_source(serving::ModelRegistry& models, const std::string& source, const Options& options,
+                int threads) {
+  const auto equals = source.find('=');
+  const bool named = equals != std::string::npos && !fs::exists(source);
+  fs::path path = named ? source.substr(equals + 1) : source;
+  if (!fs::exists(path)) fail(ErrorCode::bad_input, "{}: does not exist", path.string());
+  path = fs::canonical(path);
+  const std::string name = named                    ? source.substr(0, equals)
+                           : fs::is_directory(path) ? path.filename().string()
+                                                    : path.stem().string();
+  models.add(name, loader(name, path, options, threads));
+}
+
+void log_access(const http::AccessRecord& record) {
+  const Json line = {
+      {"id", record.id},
+      {"client", record.client},
+      {"method", record.method},
+      {"path", record.path},
+      {"status", record.status},
+      {"bytes_in", record.bytes_in},
+      {"bytes_out", record.bytes_out},
+      {"ms", std::round(record.seconds * 1e6) / 1e3},
+      {"stream", record.streamed},
+      {"gone", record.gone},
+      {"time",
+       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count()}};
+  const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+http::Options http_options(const Options& options) {
+  http::Options made;
+  made.limits.body_bytes = static_cast<std::uint64_t>(options.max_body_mb) << 20;
+  if (!options.api_key_file.empty())
+    made.keys = std::make_shared<http::ApiKeys>(http::ApiKeys::read(options.api_key_file));
+  if (options.certificate.empty() != options.private_key.empty())
+    fail(ErrorCode::usage, "--tls-certificate and --tls-key belong together");
+  made.certificate = options.certificate;
+  made.private_key = options.private_key;
+  if (options.access_log) made.on_access = log_access;
+  return made;
+}
+
+struct Ports {
+  std::uint16_t http, openai, metrics;
+};
+
+Ports listen(http::Server& server, const Options& options,
+             const std::shared_ptr<serving::ModelRegistry>& models) {
+  const auto ready = [] { return g_stop == 0; };
+  const std::chrono::seconds patience(options.request_timeout);
+  const auto kserve = std::make_shared<http::Router>();
+  serving::kserve::add_routes(*kserve, {models, ready, patience});
+  const auto openai = std::make_shared<http::Router>();
+  serving::openai::add_routes(*openai, {models, ready, patience});
+  const auto metrics = std::make_shared<http::Router>();
+  serving::add_metrics_route(*metrics, models);
+  const auto open = [&](int port, const auto& router, auto error_body) {
+    return server.listen({options.host, static_cast<std::uint16_t>(port), router, error_body});
+  };
+  return {open(options.http_port, kserve, serving::kserve::error_body),
+          open(options.openai_port, openai, serving::openai::error_body),
+          open(options.metrics_port, metrics, serving::kserve::error_body)};
+}
+
+void serve(const Options& options, const Common& common) {
+  const auto models = std::make_shared<serving::ModelRegistry>();
+  for (const std::string& source : options.sources)
+    add_source(*models, source, options, common.threads);
+  http::Server server(http_options(options));
+  const Ports ports = listen(server, options, models);
+  if (common.json) {
+    print_json({{"http_port", ports.http},
+                {"openai_port", ports.openai},
+                {"metrics_port", ports.metrics}});
+  } else {
+    fmt::print(stderr, "KServe v2 at {0}:{1}, OpenAI at {0}:{2}/v1, metrics at {0}:{3}\n",
+               options.host, ports.http, ports.openai, ports.metrics);
+  }
+  for (const auto& entry : models->index()) {
+    check_interrupt();
+    models->load(entry.name);
+    if (!common.json) fmt::print(stderr, "{} is ready\n", entry.name);
+  }
+  catch_stop();
+  while (g_stop == 0 && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::size_t lost = server.drain(std::chrono::seconds(options.drain_timeout));
+  if (lost > 0)
+    fail(ErrorCode::resource, "{} connections were cut off after {} s", lost,
+         options.drain_timeout);
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, Common& common, int&) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command =
+      add_subcommand(program, common, "serve", "answer over HTTP: KServe v2 and OpenAI's API",
+                     "tenon serve llama2.tenon pictures=sd21.tenon --api-key-file keys.txt");
+  const auto port = [&](const char* name, int& value, const char* what) {
+    command->add_option(name, value, what)->check(CLI::Range(0, 65535))->capture_default_str();
+  };
+  command->add_option("SRC", options->sources, "models: SRC or NAME=SRC")->required();
+  command->add_option("--host", options->host, "address to listen at")->capture_default_str();
+  port("--http-port", options->http_port, "of KServe v2; 0: any");
+  port("--openai-port", options->openai_port, "of OpenAI's API");
+  port("--metrics-port", options->metrics_port, "of /metrics");
+  command->add_option("--api-key-file", options->api_key_file,
+                      "file with one key a line; without it everybody may ask");
+  command->add_option("--tls-certificate", options->certificate, "PEM file: serve over TLS");
+  command->add_option("--tls-key", options->private_key, "PEM file of its private key");
+  command->add_option("--precision", options->precision,
+                      "fp32, bf16 or int8, unless SRC is a bundle");
+  command->add_option("--cache-tokens", options->model.cache_tokens,
+                      "places in the cache of a text model");
+  command->add_option("--max-queue", options->model.queue, "requests of a model that may wait")
+      ->check(CLI::Range(1, 1 << 16));
+  command->add_option("--max-body-mb", options->max_body_mb, "longest request")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--request-timeout", options->request_timeout, "seconds for one request")
+      ->check(CLI::Range(1, 86400));
+  command
+      ->add_option("--drain-timeout", options->drain_timeout,
+                   "seconds for answers under way after a signal to end")
+      ->check(CLI::Range(0, 86400));
+  command->add_flag("!--no-access-log", options->access_log, "no line for each request");
+  command->callback([options, &common] { serve(*options, common); });
+}
+
+}  // namespace tenon::apps
