@@ -196,8 +196,7 @@ void infer_row_attention(InferenceContext& context) {
   });
   if (context.has_input(3)) {
     const Dim dim(width);
-    check_mask(context, 3,
-               {q.shape[0], Dim(q_heads), Dim(kv_heads), q.shape[1], keys, dim, dim});
+    check_mask(context, 3, {q.shape[0], Dim(q_heads), Dim(kv_heads), q.shape[1], keys, dim, dim});
   }
   context.set_output(0, q.dtype, {q.shape[0], q.shape[1], Dim(q_heads) * Dim(width)});
 }

@@ -7,7 +7,8 @@ namespace tenon::kernels::cpu {
 std::span<const KernelRow> convolution_rows() {
   static const std::vector<KernelRow> kRows = [] {
     std::vector<KernelRow> rows;
-    for (const auto part : {convolution::reference_conv_rows(), convolution::reference_conv_transpose_rows()})
+    for (const auto part :
+         {convolution::reference_conv_rows(), convolution::reference_conv_transpose_rows()})
       rows.insert(rows.end(), part.begin(), part.end());
     return rows;
   }();
