@@ -152,6 +152,19 @@ void examine_pictures(const ModelSource& source, const Common& common, Findings&
   }
 }
 
+// A decoder writes on from the last place of each row: padding there makes it go on from nothing.
+void examine_padding(const bundle::Files& files, Findings& found) {
+  const auto config = files.find("tokenizer_config.json");
+  if (config == files.end()) return;
+  const Json object = parse_json(config->second, config->first);
+  if (get_string(object, "padding_side", "left") != "right") return;
+  found.notes.emplace_back(
+      "tokenizer_config.json pads on the right: rows of a batch then end in padding, and a decoder "
+      "goes on from that, which reads as gibberish; set \"padding_side\": \"left\" for programs "
+      "that "
+      "pad (tenon itself never pads)");
+}
+
 void examine_checkpoint(const Options& options, const Common& common, Findings& found) {
   const ModelSource source = ModelSource::open(options.source);
   if (source.draws()) return examine_pictures(source, common, found);
@@ -161,6 +174,7 @@ void examine_checkpoint(const Options& options, const Common& common, Findings& 
       config.empty() ? std::map<std::string, Shape>() : models::expected_weights(config);
   const double parameters = examine_weights(checkpoint, expected, "", common, found);
   if (!config.empty()) estimate_memory(config, parameters, options, found);
+  examine_padding(source.side_files(), found);
 }
 
 void examine_engine(const std::string& component, const engine::Engine& engine, Findings& found) {
@@ -226,6 +240,7 @@ void examine_bundle(const Options& options, const Common& common, Findings& foun
   }
   if (config != bundle.contents.files.end())
     estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
+  examine_padding(bundle.contents.files, found);
   if (bundle.engines.contains("unet")) examine_drawing(options, common, found);
 }
 
@@ -249,6 +264,7 @@ void examine_onnx(const Options& options, Findings& found) {
   if (const auto config = files.find("config.json"); config != files.end()) {
     estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
   }
+  examine_padding(files, found);
 }
 
 void doctor(const Options& options, const Common& common, int& exit_code) {

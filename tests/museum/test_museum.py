@@ -130,3 +130,13 @@ def test_bench_without_a_cache_says_what_to_do(cacheless):
     done = run("bench", cacheless)
     assert done.returncode == BAD_INPUT
     assert "past_key_values" in done.stderr
+
+
+def test_padding_on_the_wrong_side(tmp_path):
+    decoder = pathlib.Path(shutil.copytree(DEMO / "llama-verse", tmp_path / "decoder"))
+    config = decoder / "tokenizer_config.json"
+    settings = json.loads(config.read_text())
+    for side, told in (("left", False), ("right", True)):
+        config.write_text(json.dumps(dict(settings, padding_side=side)))
+        notes = " ".join(json_of("doctor", decoder)["notes"])
+        assert ('"padding_side": "left"' in notes) == told
