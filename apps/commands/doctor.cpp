@@ -1,5 +1,6 @@
 // tenon doctor: is it whole, will it fit, what can this machine run.
 #include <fstream>
+#include <limits>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/cpu_features.h"
@@ -244,6 +245,24 @@ void examine_bundle(const Options& options, const Common& common, Findings& foun
   if (bundle.engines.contains("unet")) examine_drawing(options, common, found);
 }
 
+// A query of padding may see no key at all. Where its mask is minus infinity its softmax is 0/0 in
+// other programs, and the NaN reaches every row of the next layer.
+void examine_mask(const graph::Graph& graph, Findings& found) {
+  if (!graph.find_value("attention_mask")) return;
+  for (std::size_t i = 0; i < graph.value_count(); ++i) {
+    const auto& value = graph.value(static_cast<graph::ValueId>(i));
+    if (!value.constant || !is_float(value.dtype) || element_count(value.constant->shape()) != 1)
+      continue;
+    const Tensor number = converted(value.constant->load().view(), DType::f32);
+    if (number.as<float>()[0] != -std::numeric_limits<float>::infinity()) continue;
+    found.notes.push_back(fmt::format(
+        "the mask is filled with minus infinity ({}): rows that padding masks wholly become NaN in "
+        "other programs, and every answer of a padded batch with them; fill it with the lowest "
+        "finite number of the type instead (tenon takes such rows as 0)",
+        value.name));
+  }
+}
+
 double examine_onnx(const ModelSource& source, const std::string& part, Findings& found) {
   const graph::Graph graph = source.graph(part);
   double parameters = 0;
@@ -253,6 +272,7 @@ double examine_onnx(const ModelSource& source, const std::string& part, Findings
   }
   found.notes.push_back(
       fmt::format("{}: ONNX, {} nodes, {:.4g} parameters", part, graph.order().size(), parameters));
+  examine_mask(graph, found);
   return parameters;
 }
 
