@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/clock.h"
 #include "command.h"
 #include "machine_limits.h"
 #include "model.h"
@@ -15,9 +16,6 @@
 namespace tenon::apps {
 
 using BenchClock = std::chrono::steady_clock;
-inline double seconds_since(BenchClock::time_point start) {
-  return std::chrono::duration<double>(BenchClock::now() - start).count();
-}
 
 struct BenchOptions {
   std::vector<std::string> sources;

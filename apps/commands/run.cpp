@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "commands/commands.h"
 #include "passes/target.h"
@@ -27,8 +28,7 @@ void run_model(const Options& options, const Common& common) {
   const auto start = std::chrono::steady_clock::now();
   Model model =
       load_model(run.source, Target::native(parse_precision(run.precision)), common.threads);
-  const double load_s =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double load_s = seconds_since(start);
   if (model.draws()) return run_pictures(run, options.pictures, std::move(model), load_s, common);
   if (!options.pictures.output.empty())
     fail(ErrorCode::usage, "{}: writes text, which goes to standard output: leave out -o",

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "backend/cpu/cpu_backend.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "commands/run.h"
@@ -77,10 +78,6 @@ std::shared_ptr<const text::grammar::Constraint> constraint(const TextOptions& o
                                    : grammar::choice_grammar(options.choices);
   auto tokens = std::make_shared<const grammar::TokenTrie>(model.tokenizer());
   return std::make_shared<const grammar::Constraint>(std::move(made), std::move(tokens));
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 Json sequence_json(const pipelines::GenerationResult::Sequence& sequence) {

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/atomic_file.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "graph/text.h"
@@ -79,8 +80,7 @@ std::vector<PassReport> optimize(Graph& graph, const PassContext& context,
         graph.tidy();
         graph::verify(graph);
       });
-      report.seconds =
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      report.seconds = seconds_since(start);
       write(reports.size() + 1, pass.name);
     }
     report.nodes_after = count_nodes(graph);

@@ -9,6 +9,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/atomic_file.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -106,8 +107,7 @@ double measure(const kernels::KernelRow& row, const Trial& trial, ThreadPool& po
   for (int i = 0; i <= kRuns && spent < kEnough; ++i) {  // the first touches the workspace
     const auto start = std::chrono::steady_clock::now();
     run(call);
-    const double took =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double took = seconds_since(start);
     spent += took;
     if (i > 0 || spent >= kEnough) best = std::min(best, took);
   }

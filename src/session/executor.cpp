@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "session/memory_plan.h"
@@ -259,8 +260,7 @@ void Executor::run(std::span<const TensorView> inputs, const kernels::RaggedBatc
     backend_.submit(std::span(plan.launches).subspan(i, 1));
     const std::size_t s = plan.steps[i];
     if (timing_) {
-      timings_[s].seconds +=
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      timings_[s].seconds += seconds_since(start);
       timings_[s].runs += 1;
       timings_[s].kernel = engine_.steps[s].kernels[chosen_kernel(engine_.steps[s], plan)].kernel;
     }

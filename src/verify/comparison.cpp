@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "verify/diagnosis.h"
@@ -18,7 +19,7 @@ template <typename Body>
 auto timed(double& seconds, Body&& body) {
   const auto start = Clock::now();
   auto result = body();
-  seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  seconds += seconds_since(start);
   return result;
 }
 

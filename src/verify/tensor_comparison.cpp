@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "tensor/npy.h"
 #include "verify/constants.h"
@@ -23,7 +24,7 @@ template <typename Body>
 auto timed(double& seconds, Body&& body) {
   const auto start = Clock::now();
   auto result = body();
-  seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  seconds += seconds_since(start);
   return result;
 }
 

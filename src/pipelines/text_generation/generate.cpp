@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "pipelines/text_generation/beam_search.h"
 #include "pipelines/text_generation/sequence_state.h"
@@ -13,10 +14,6 @@ namespace tenon::pipelines {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Sequences that are drawn independently of each other, or the one of greedy search.
 class IndependentSequences {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "image/resize.h"
@@ -16,10 +17,6 @@
 
 namespace tenon::pipelines {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // diffusers corrects old configs when a pipeline is made, each pipeline in its own way.
 Json corrected(Json config, bool inpainting, std::vector<std::string>& notes) {
