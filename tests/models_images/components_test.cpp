@@ -16,23 +16,6 @@ namespace {
 using models::BuildOptions;
 using models::TimestepForm;
 
-std::vector<std::string> cases(const std::string& prefix) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(picture_folder(""))) {
-    const std::string name = entry.path().filename();
-    if (name.starts_with(prefix) && std::filesystem::exists(entry.path() / "expected.npz"))
-      names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
 graph::Graph build(const std::string& name, const char* component,
                    const BuildOptions& options = {}) {
   return models::build_component(checkpoint::Checkpoint::open(picture_folder(name)), component,
@@ -121,7 +104,7 @@ TEST(Components, NameWhatTheyAre) {
   EXPECT_THROW(models::build_component(unet, "prior"), Error);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, Unets, testing::ValuesIn(cases("unet-")), test_name);
+INSTANTIATE_TEST_SUITE_P(Tiny, Unets, testing::ValuesIn(picture_cases("unet-")), test_name);
 
 class Clips : public testing::TestWithParam<std::string> {};
 
@@ -135,7 +118,7 @@ TEST_P(Clips, GiveTheRecordedStates) {
     EXPECT_LE(relative_l2(output.view(), recording.at(name).view()), kPictureTolerance) << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, Clips, testing::ValuesIn(cases("clip-")), test_name);
+INSTANTIATE_TEST_SUITE_P(Tiny, Clips, testing::ValuesIn(picture_cases("clip-")), test_name);
 
 class Vaes : public testing::TestWithParam<std::string> {};
 
@@ -152,8 +135,8 @@ TEST_P(Vaes, GiveTheRecordedLatentsAndPictures) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, Vaes, testing::ValuesIn(cases("vae-")), test_name);
-INSTANTIATE_TEST_SUITE_P(TinyClass, Vaes, testing::ValuesIn(cases("tiny-")), test_name);
+INSTANTIATE_TEST_SUITE_P(Tiny, Vaes, testing::ValuesIn(picture_cases("vae-")), test_name);
+INSTANTIATE_TEST_SUITE_P(TinyClass, Vaes, testing::ValuesIn(picture_cases("tiny-")), test_name);
 
 }  // namespace
 }  // namespace tenon::tests

@@ -1,5 +1,6 @@
 #include "picture_models.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "backend/cpu/cpu_backend.h"
@@ -10,6 +11,23 @@ namespace tenon::tests {
 
 std::filesystem::path picture_folder(const std::string& name) {
   return std::filesystem::path(TENON_SOURCE_DIR) / "tests" / "models_images" / name;
+}
+
+std::vector<std::string> picture_cases(const std::string& prefix) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(picture_folder(""))) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(prefix) && std::filesystem::exists(entry.path() / "expected.npz"))
+      names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
 }
 
 double relative_l2(const TensorView& found, const TensorView& expected) {

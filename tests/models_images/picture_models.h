@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
 
 #include "graph/graph.h"
 #include "session/tensor_session.h"
@@ -21,6 +24,11 @@ inline constexpr double kPictureTolerance = 1e-5;
 
 /// A folder beside this file.
 std::filesystem::path picture_folder(const std::string& name);
+
+/// Names of the recorded networks that begin with `prefix`, sorted.
+std::vector<std::string> picture_cases(const std::string& prefix);
+/// The name of a network as gtest takes it.
+std::string test_name(const testing::TestParamInfo<std::string>& info);
 
 /// Euclidean length of the difference over that of `expected`, both float32 of one shape.
 double relative_l2(const TensorView& found, const TensorView& expected);

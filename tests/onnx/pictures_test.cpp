@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "../models_images/picture_models.h"
 #include "backend/cpu/cpu_backend.h"
 #include "graph/op_schema.h"
 #include "onnx/reader.h"
@@ -38,19 +39,6 @@ std::string test_name(const testing::TestParamInfo<Part>& info) {
   std::string name = fmt::format("{}_{}", info.param.folder, info.param.name);
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
-}
-
-double relative_l2(const TensorView& found, const TensorView& expected) {
-  EXPECT_EQ(found.shape, expected.shape);
-  if (found.shape != expected.shape) return INFINITY;
-  double difference = 0;
-  double norm = 0;
-  for (std::size_t i = 0; i < expected.as<float>().size(); ++i) {
-    const double wanted = expected.as<float>()[i];
-    difference += std::pow(found.as<float>()[i] - wanted, 2);
-    norm += wanted * wanted;
-  }
-  return std::sqrt(difference / norm);
 }
 
 // The graph of the part as the planner leaves it.

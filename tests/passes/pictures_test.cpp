@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../models_images/picture_models.h"
 #include "backend/cpu/cpu_backend.h"
 #include "graph/op_schema.h"
 #include "graph/text.h"
@@ -17,44 +18,9 @@
 namespace tenon::tests {
 namespace {
 
-using Recording = std::map<std::string, Tensor, std::less<>>;
-
 // Some 60 layers, each a few hundred float32 products summed in float32 in another order than the
 // recording's: a relative 1e-6 each, added up.
 constexpr double kTolerance = 1e-4;
-
-std::filesystem::path folder(const std::string& name) {
-  return std::filesystem::path(TENON_SOURCE_DIR) / "tests" / "models_images" / name;
-}
-
-std::vector<std::string> cases(const std::string& prefix) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder(""))) {
-    const std::string name = entry.path().filename();
-    if (name.starts_with(prefix) && std::filesystem::exists(entry.path() / "expected.npz"))
-      names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
-double relative_l2(const TensorView& found, const TensorView& expected) {
-  EXPECT_EQ(found.shape, expected.shape);
-  double difference = 0;
-  double norm = 0;
-  for (std::size_t i = 0; i < expected.as<float>().size(); ++i) {
-    const double wanted = expected.as<float>()[i];
-    difference += std::pow(found.as<float>()[i] - wanted, 2);
-    norm += wanted * wanted;
-  }
-  return std::sqrt(difference / norm);
-}
 
 // Of nodes that write pictures or tokens.
 std::map<std::string, int> count_ops(const graph::Graph& graph) {
@@ -76,7 +42,8 @@ Optimized optimize_and_run(const std::string& name, const char* component,
                            const Recording& recording, const std::string& prefix,
                            const models::BuildOptions& build = {}) {
   Optimized made{
-      models::build_component(checkpoint::Checkpoint::open(folder(name)), component, build), {}};
+      models::build_component(checkpoint::Checkpoint::open(picture_folder(name)), component, build),
+      {}};
   session::TensorMap inputs;
   for (const graph::ValueId id : made.graph.inputs()) {
     const std::string& input = made.graph.value(id).name;
@@ -104,7 +71,7 @@ void expect_channels_last(const graph::Graph& graph, int edges) {
 class PictureUnets : public testing::TestWithParam<std::string> {};
 
 TEST_P(PictureUnets, ChannelsLastGivesTheRecordedNoise) {
-  const Recording recording = read_npz(folder(GetParam()) / "expected.npz");
+  const Recording recording = read_npz(picture_folder(GetParam()) / "expected.npz");
   if (!recording.contains("timestep")) GTEST_SKIP() << "this time is a fraction";
   models::BuildOptions build;
   build.any_size = GetParam() == "unet-any-size";
@@ -122,12 +89,12 @@ TEST_P(PictureUnets, ChannelsLastGivesTheRecordedNoise) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, PictureUnets, testing::ValuesIn(cases("unet-")), test_name);
+INSTANTIATE_TEST_SUITE_P(Tiny, PictureUnets, testing::ValuesIn(picture_cases("unet-")), test_name);
 
 class PictureVaes : public testing::TestWithParam<std::string> {};
 
 TEST_P(PictureVaes, ChannelsLastGivesTheRecordedLatentsAndPictures) {
-  const Recording recording = read_npz(folder(GetParam()) / "expected.npz");
+  const Recording recording = read_npz(picture_folder(GetParam()) / "expected.npz");
   for (const std::string half : {"encoder", "decoder"}) {
     const auto made = optimize_and_run(GetParam(), ("vae_" + half).c_str(), recording, half + ".");
     for (const auto& [name, output] : made.outputs) {
@@ -142,8 +109,9 @@ TEST_P(PictureVaes, ChannelsLastGivesTheRecordedLatentsAndPictures) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, PictureVaes, testing::ValuesIn(cases("vae-")), test_name);
-INSTANTIATE_TEST_SUITE_P(TinyClass, PictureVaes, testing::ValuesIn(cases("tiny-")), test_name);
+INSTANTIATE_TEST_SUITE_P(Tiny, PictureVaes, testing::ValuesIn(picture_cases("vae-")), test_name);
+INSTANTIATE_TEST_SUITE_P(TinyClass, PictureVaes, testing::ValuesIn(picture_cases("tiny-")),
+                         test_name);
 
 }  // namespace
 }  // namespace tenon::tests
