@@ -199,9 +199,14 @@ void examine_engine(const std::string& component, const engine::Engine& engine, 
 }
 
 // What of a picture model contradicts itself, and the memory of one picture with guidance.
-void examine_drawing(const Options& options, const Common& common, Findings& found) {
+void examine_drawing(const bundle::Bundle& bundle, const std::string& name, const Common& common,
+                     Findings& found) {
   backend::CpuBackend backend(common.threads);
-  Model opened = load_model(options.source, {}, common.threads, bundle::Weights::mapped);
+  Model opened;
+  opened.name = name;
+  opened.kind = SourceKind::bundle;
+  opened.engines = bundle.engines;
+  opened.contents = bundle.contents;
   std::uint64_t weights = 0;
   for (const auto& [part, engine] : opened.engines) weights += engine->weight_bytes();
   PictureModel model(std::move(opened), backend);
@@ -242,7 +247,8 @@ void examine_bundle(const Options& options, const Common& common, Findings& foun
   if (config != bundle.contents.files.end())
     estimate_memory(parse_json(config->second, "config.json"), parameters, options, found);
   examine_padding(bundle.contents.files, found);
-  if (bundle.engines.contains("unet")) examine_drawing(options, common, found);
+  if (bundle.engines.contains("unet"))
+    examine_drawing(bundle, std::filesystem::path(options.source).stem().string(), common, found);
 }
 
 // A query of padding may see no key at all. Where its mask is minus infinity its softmax is 0/0 in
