@@ -20,7 +20,7 @@ bundle::Files files_of(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path))
     bad_input("{}: there is no such file or folder", path.string());
   bundle::Files files = side_files(path);
-  bundle::Files of_pictures = files_below(files, "tokenizer/");
+  bundle::Files of_pictures = text::files_below(files, "tokenizer/");
   return of_pictures.empty() ? files : of_pictures;
 }
 

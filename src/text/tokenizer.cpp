@@ -64,4 +64,12 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory
                       [&] { return load_tokenizer(read_tokenizer_files(directory)); });
 }
 
+TokenizerFiles files_below(const TokenizerFiles& files, std::string_view folder) {
+  TokenizerFiles found;
+  for (const auto& [path, bytes] : files) {
+    if (path.starts_with(folder)) found.emplace(path.substr(folder.size()), bytes);
+  }
+  return found;
+}
+
 }  // namespace tenon::text

@@ -70,6 +70,8 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory
 using TokenizerFiles = std::map<std::string, std::string, std::less<>>;
 /// The same from contents in memory, by file name.
 std::unique_ptr<Tokenizer> load_tokenizer(const TokenizerFiles& files);
+/// Of files by path those in `folder` ("tokenizer/"), by the rest of their path.
+TokenizerFiles files_below(const TokenizerFiles& files, std::string_view folder);
 /// Those of a directory that load_tokenizer reads.
 TokenizerFiles read_tokenizer_files(const std::filesystem::path& directory);
 

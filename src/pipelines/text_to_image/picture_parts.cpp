@@ -18,11 +18,7 @@ Json scheduler_of(const PictureFiles& files, const std::string& model) {
 }
 
 std::unique_ptr<text::Tokenizer> tokenizer_of(const PictureFiles& files, const std::string& model) {
-  constexpr std::string_view kFolder = "tokenizer/";
-  text::TokenizerFiles found;
-  for (const auto& [path, bytes] : files) {
-    if (path.starts_with(kFolder)) found.emplace(path.substr(kFolder.size()), bytes);
-  }
+  const text::TokenizerFiles found = text::files_below(files, "tokenizer/");
   if (found.empty()) {
     Error error(ErrorCode::bad_input, fmt::format("{}: has no folder tokenizer", model));
     throw error.hint("put the tokenizer's vocab.json and merges.txt into a folder tokenizer there");
