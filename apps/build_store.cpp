@@ -50,17 +50,12 @@ Json size_and_time(const fs::path& path) {
 
 std::vector<fs::path> large_files(const ModelSource& source) {
   std::vector<fs::path> paths;
-  if (const auto* checkpoint = source.checkpoint()) {
-    for (const auto& file : checkpoint->files()) paths.push_back(file.path);
-  } else if (const auto* pictures = source.diffusion()) {
-    for (const auto& file : pictures->files()) paths.push_back(file.path);
-  } else if (fs::is_directory(source.path())) {
-    for (const auto& entry : fs::recursive_directory_iterator(source.path()))
-      if (entry.is_regular_file()) paths.push_back(entry.path());
-  } else {
+  if (source.kind() == SourceKind::onnx && !fs::is_directory(source.path())) {
     // Weights outside of the file lie beside it.
     for (const auto& entry : fs::directory_iterator(fs::absolute(source.path()).parent_path()))
       if (entry.is_regular_file()) paths.push_back(entry.path());
+  } else {
+    paths = source.files();
   }
   std::sort(paths.begin(), paths.end());
   return paths;

@@ -182,14 +182,16 @@ bundle::Files ModelSource::side_files() const {
   return files;
 }
 
-Json ModelSource::provenance() const {
+std::vector<fs::path> ModelSource::files() const {
+  if (!checkpoint_ && !diffusion_) return regular_files(path_);
   std::vector<fs::path> files;
-  if (checkpoint_ || diffusion_) {
-    for (const auto& file : checkpoint_ ? checkpoint_->files() : diffusion_->files())
-      files.push_back(file.path);
-  } else {
-    files = regular_files(path_);
-  }
+  for (const auto& file : checkpoint_ ? checkpoint_->files() : diffusion_->files())
+    files.push_back(file.path);
+  return files;
+}
+
+Json ModelSource::provenance() const {
+  const std::vector<fs::path> files = this->files();
   std::uint64_t total = 0;
   for (const auto& file : files) total += fs::file_size(file);
   Progress progress("hashing the source", total);
@@ -215,14 +217,6 @@ bundle::Files side_files(const fs::path& path) {
   bundle::Files files = picture_files(folder);
   read_side_files(folder, "", files);
   return files;
-}
-
-bundle::Files files_below(const bundle::Files& files, std::string_view folder) {
-  bundle::Files found;
-  for (const auto& [name, bytes] : files) {
-    if (name.starts_with(folder)) found[name.substr(folder.size())] = bytes;
-  }
-  return found;
 }
 
 void refuse_parts(const std::string& source, const std::vector<std::string>& parts) {

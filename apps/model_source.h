@@ -48,6 +48,9 @@ class ModelSource {
   }
   /// Small files beside the model, by path: tokenizer, templates, configs.
   bundle::Files side_files() const;
+  /// Those that it was read from, sorted where they stand in a folder: weights and configurations
+  /// of a checkpoint, all of an ONNX folder, an ONNX file alone.
+  std::vector<std::filesystem::path> files() const;
   /// What a build writes down of where it came from. Hashes every file of the source.
   Json provenance() const;
 
@@ -63,9 +66,6 @@ class ModelSource {
 
 /// Small files of a bundle, or of a folder that need not hold a model.
 bundle::Files side_files(const std::filesystem::path& path);
-
-/// Those whose path begins with the folder ("tokenizer/"), by the rest of their path.
-bundle::Files files_below(const bundle::Files& files, std::string_view folder);
 
 /// Error(usage) "has the parts ..., not one model", with what a picture model can be used for.
 [[noreturn]] void refuse_parts(const std::string& source, const std::vector<std::string>& parts);
