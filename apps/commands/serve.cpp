@@ -72,8 +72,11 @@ serving::ModelRegistry::Loader loader(std::string name, fs::path path, const Opt
       plain.keep_state = false;
       model = load_model(path, plain, settings.threads);
     }
-    return serving::make_model({name, std::move(model.engines), std::move(model.contents.files)},
-                               settings);
+    serving::ModelParts parts;
+    parts.name = name;
+    parts.engines = std::move(model.engines);
+    parts.files = std::move(model.contents.files);
+    return serving::make_model(std::move(parts), settings);
   };
 }
 

@@ -11,6 +11,8 @@ namespace tenon::serving {
 
 struct ModelParts {
   std::string name;
+  std::string version = "1";
+  inference::ModelConfig config;  ///< what the user wrote; fields left out follow from the model
   bundle::Engines engines;
   bundle::Files files;
 };

@@ -25,7 +25,7 @@ std::vector<Snapshot> snapshots(const ModelRegistry& models) {
   std::vector<Snapshot> made;
   for (const auto& held : models.ready_models()) {
     const ModelInfo& info = held->info();  // names hold nothing that must be escaped
-    Snapshot one{fmt::format("model=\"{}\",version=\"{}\"", info.name, info.versions.back()),
+    Snapshot one{fmt::format("model=\"{}\",version=\"{}\"", info.name, info.version),
                  info.name,
                  held.stats->values(),
                  {}};

@@ -102,12 +102,15 @@ ModelRegistry::Held ModelRegistry::get(std::string_view name, std::string_view v
     throw UnknownModel(
         fmt::format("Request for unknown model: '{}' has no available versions", shown(name)));
   }
-  const auto& versions = found->second.model->info().versions;
-  if (!version.empty() && std::find(versions.begin(), versions.end(), version) == versions.end()) {
+  if (!version.empty() && version != found->second.model->info().version) {
     throw UnknownModel(fmt::format("Request for unknown model: '{}' version {} is not found",
                                    shown(name), shown(version)));
   }
   return {found->second.model, found->second.stats};
+}
+
+std::vector<std::string> ModelRegistry::versions(std::string_view name) const {
+  return {get(name)->info().version};
 }
 
 std::vector<ModelRegistry::Held> ModelRegistry::ready_models() const {

@@ -41,6 +41,8 @@ class ModelRegistry {
   };
   /// `version` may be empty for the newest.
   Held get(std::string_view name, std::string_view version = {}) const;
+  /// Of those that are ready, the oldest first.
+  std::vector<std::string> versions(std::string_view name) const;
   /// All that are ready, by name.
   std::vector<Held> ready_models() const;
   /// Whether every known model is ready but those that were unloaded by request.

@@ -7,12 +7,10 @@ PictureServed::PictureServed(ModelParts parts, const ModelOptions& options)
       parts_(pipelines::make_picture_parts(parts.engines, parts.files, parts.name, backend_)),
       turnstile_(std::min<std::int64_t>(options.queue, 8)) {  // each one takes seconds and a worker
   info_.name = std::move(parts.name);
+  info_.version = std::move(parts.version);
+  info_.config = std::move(parts.config);
   info_.kind = ModelKind::pictures;
   info_.limits.queue = std::min<std::int64_t>(options.queue, 8);
-}
-
-TensorMap PictureServed::infer(const TensorMap&) {
-  fail(ErrorCode::usage, "{}: draws pictures: it takes a prompt, not plain tensors", info_.name);
 }
 
 pipelines::ImageResult PictureServed::draw(const pipelines::ImageRequest& request,

@@ -13,7 +13,6 @@ class PictureServed final : public ServedModel, public PictureService {
   PictureServed(ModelParts parts, const ModelOptions& options);
 
   const ModelInfo& info() const override { return info_; }
-  TensorMap infer(const TensorMap& inputs) override;
   PictureService* pictures() override { return this; }
 
   pipelines::ImageResult draw(const pipelines::ImageRequest& request,

@@ -11,11 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include <model_config.pb.h>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/text_generation/config.h"
 #include "pipelines/text_generation/generate.h"
 #include "pipelines/text_to_image/text_to_image.h"
+#include "serving/peer.h"
 #include "session/tensor_session.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -40,10 +43,13 @@ struct ModelLimits {
   std::int64_t queue = 0;           ///< requests that may wait
 };
 
+/// One version of a model.
 struct ModelInfo {
   std::string name;
-  std::vector<std::string> versions = {"1"};
+  std::string version = "1";
   std::string platform = "tenon";
+  /// As Triton's clients know it: what config.pbtxt says, completed from the model.
+  inference::ModelConfig config;
   ModelKind kind = ModelKind::tensors;
   std::vector<TensorSpec> inputs;  ///< of infer; empty for models of text and pictures
   std::vector<TensorSpec> outputs;
@@ -129,6 +135,39 @@ class TextService {
   virtual const pipelines::GenerationConfig& defaults() const = 0;
 };
 
+struct TensorRequest {
+  TensorMap inputs;
+  int priority = 0;  ///< higher goes first
+  std::optional<Clock::time_point> deadline;
+};
+
+struct TensorResult {
+  TensorMap outputs;
+  std::chrono::nanoseconds queue{0};  ///< from submit to the run
+  std::chrono::nanoseconds infer{0};  ///< the run, with all that share it
+};
+
+/// Receives one of the two, once. Called from any thread, so it must not block or throw.
+class TensorSink {
+ public:
+  virtual ~TensorSink() = default;
+  virtual void computed(TensorResult result) = 0;
+  virtual void failed(std::exception_ptr error) = 0;
+};
+
+/// Any number of threads.
+class TensorService {
+ public:
+  virtual ~TensorService() = default;
+  /// Throws before the sink hears anything: Error(bad_input) names an input that is missing,
+  /// unknown or of the wrong type or shape; Rejected when the queue is full. May answer before it
+  /// returns.
+  virtual RequestId submit(TensorRequest request, std::shared_ptr<TensorSink> sink) = 0;
+  /// A request that has not begun fails with Error(interrupted). Unknown ids do nothing.
+  virtual void cancel(RequestId id) = 0;
+  virtual std::int64_t waiting() const = 0;
+};
+
 /// Any number of threads; requests are drawn one after the other, in the order of arrival.
 class PictureService {
  public:
@@ -149,9 +188,8 @@ class ServedModel {
   virtual ~ServedModel() = default;
   virtual const ModelInfo& info() const = 0;
   virtual bool ready() const { return true; }
-  /// Error(bad_input) names an input that is missing, unknown or of the wrong type or shape;
-  /// Error(usage) when the model takes no plain tensors; Rejected when too many wait.
-  virtual TensorMap infer(const TensorMap& inputs) = 0;
+  /// Null unless the model takes plain tensors.
+  virtual TensorService* tensors() { return nullptr; }
   /// Null unless the model writes text.
   virtual TextService* text() { return nullptr; }
   /// Null unless the model draws pictures.

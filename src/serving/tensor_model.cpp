@@ -22,14 +22,25 @@ TensorModel::TensorModel(ModelParts parts, const ModelOptions& options)
       session_(parts.engines.find(bundle::kModel)->second, backend_),
       turnstile_(options.queue) {
   info_.name = std::move(parts.name);
+  info_.version = std::move(parts.version);
+  info_.config = std::move(parts.config);
   info_.inputs = specs(session_.engine(), session_.engine().inputs);
   info_.outputs = specs(session_.engine(), session_.engine().outputs);
   info_.limits.queue = options.queue;
 }
 
-TensorMap TensorModel::infer(const TensorMap& inputs) {
-  const Turnstile::Pass pass(turnstile_);
-  return session_.run(inputs);
+RequestId TensorModel::submit(TensorRequest request, std::shared_ptr<TensorSink> sink) {
+  const auto begin = Clock::now();
+  TensorResult result;
+  {
+    const Turnstile::Pass pass(turnstile_);
+    const auto turn = Clock::now();
+    result.outputs = session_.run(request.inputs);
+    result.queue = turn - begin;
+    result.infer = Clock::now() - turn;
+  }
+  sink->computed(std::move(result));
+  return 0;
 }
 
 }  // namespace tenon::serving

@@ -7,12 +7,17 @@
 
 namespace tenon::serving {
 
-class TensorModel final : public ServedModel {
+class TensorModel final : public ServedModel, public TensorService {
  public:
   TensorModel(ModelParts parts, const ModelOptions& options);
 
   const ModelInfo& info() const override { return info_; }
-  TensorMap infer(const TensorMap& inputs) override;
+  TensorService* tensors() override { return this; }
+
+  /// Runs in the caller's thread, one request after the other.
+  RequestId submit(TensorRequest request, std::shared_ptr<TensorSink> sink) override;
+  void cancel(RequestId) override {}
+  std::int64_t waiting() const override { return turnstile_.waiting(); }
 
  private:
   ModelInfo info_;

@@ -8,7 +8,7 @@ namespace tenon::serving {
 TextAnswer::~TextAnswer() { count(Outcome::other); }
 
 void TextAnswer::run(TextRequest request) {
-  request.client = exchange_->request().client;
+  request.client = peer_->client();
   held_.stats->begin();
   counted_ = false;
   RequestId id = 0;
@@ -18,7 +18,7 @@ void TextAnswer::run(TextRequest request) {
     count(status_of(error).outcome);
     throw;
   }
-  exchange_->on_gone([model = held_.model, id] { model->text()->cancel(id); });
+  peer_->on_gone([model = held_.model, id] { model->text()->cancel(id); });
 }
 
 void TextAnswer::token(const pipelines::TokenEvent& event) {
@@ -33,25 +33,25 @@ void TextAnswer::token(const pipelines::TokenEvent& event) {
       sequence.tokens_with_logprobs.push_back({event.id, event.text, *event.logprobs});
     on_token(event);
   } catch (const std::exception& error) {  // of memory at the most; the engine must go on
-    log::warn("request {}: {}", exchange_->request().id, error.what());
+    log::warn("request {}: {}", peer_->request_id(), error.what());
   }
 }
 
 void TextAnswer::finished(const TextUsage& usage) {
-  count(exchange_->gone() ? Outcome::cancelled : Outcome::success);
+  count(peer_->gone() ? Outcome::cancelled : Outcome::success);
   try {
     on_finished(usage);
   } catch (const std::exception& error) {
-    log::warn("request {}: {}", exchange_->request().id, error.what());
+    log::warn("request {}: {}", peer_->request_id(), error.what());
   }
 }
 
 void TextAnswer::failed(const Error& error) {
-  count(exchange_->gone() ? Outcome::cancelled : status_of(error).outcome);
+  count(peer_->gone() ? Outcome::cancelled : status_of(error).outcome);
   try {
     on_failed(error);
   } catch (const std::exception& second) {
-    log::warn("request {}: {}", exchange_->request().id, second.what());
+    log::warn("request {}: {}", peer_->request_id(), second.what());
   }
 }
 

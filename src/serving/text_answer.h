@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "serving/http/message.h"
 #include "serving/model_registry.h"
+#include "serving/peer.h"
 
 namespace tenon::serving {
 
@@ -24,9 +24,8 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
     std::vector<Token> tokens_with_logprobs;  ///< when they were asked for
   };
 
-  TextAnswer(std::shared_ptr<http::Exchange> exchange, ModelRegistry::Held held,
-             std::int64_t sequences)
-      : exchange_(std::move(exchange)),
+  TextAnswer(std::shared_ptr<Peer> peer, ModelRegistry::Held held, std::int64_t sequences)
+      : peer_(std::move(peer)),
         held_(std::move(held)),
         sequences_(static_cast<std::size_t>(sequences)) {}
   ~TextAnswer() override;
@@ -37,7 +36,7 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
   void token(const pipelines::TokenEvent& event) final;
   void finished(const TextUsage& usage) final;
   void failed(const Error& error) final;
-  bool full() const final { return exchange_->pending() > kFull; }
+  bool full() const final { return peer_->pending() > kFull; }
 
  protected:
   // In the engine's thread, one at a time. on_token comes after the sequence has been brought up
@@ -46,7 +45,6 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
   virtual void on_finished(const TextUsage& usage) = 0;
   virtual void on_failed(const std::exception& error) = 0;
 
-  http::Exchange& exchange() { return *exchange_; }
   const ServedModel& model() const { return *held_.model; }
   TextService& service() const { return *held_.model->text(); }
   const std::vector<Sequence>& sequences() const { return sequences_; }
@@ -55,7 +53,7 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
   static constexpr std::size_t kFull = std::size_t{256} << 10;
   void count(Outcome outcome);
 
-  std::shared_ptr<http::Exchange> exchange_;
+  std::shared_ptr<Peer> peer_;
   ModelRegistry::Held held_;
   std::vector<Sequence> sequences_;
   Clock::time_point begin_ = Clock::now();

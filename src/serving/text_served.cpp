@@ -34,12 +34,10 @@ TextServed::TextServed(ModelParts parts, const ModelOptions& options)
     : backend_(options.threads),
       engine_(text_model(parts), backend_, engine_options(parts, options)) {
   info_.name = std::move(parts.name);
+  info_.version = std::move(parts.version);
+  info_.config = std::move(parts.config);
   info_.kind = ModelKind::text;
   info_.limits = {engine_.context_length(), options.queue};
-}
-
-TensorMap TextServed::infer(const TensorMap&) {
-  fail(ErrorCode::usage, "{}: writes text: it takes text_input, not plain tensors", info_.name);
 }
 
 }  // namespace tenon::serving

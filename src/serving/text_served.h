@@ -12,7 +12,6 @@ class TextServed final : public ServedModel {
   /// Error(bad_input) when no tokenizer stands beside the model.
   TextServed(ModelParts parts, const ModelOptions& options);
   const ModelInfo& info() const override { return info_; }
-  TensorMap infer(const TensorMap& inputs) override;
   TextService* text() override { return &engine_; }
   const TextEngine& engine() const { return engine_; }
 

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "serving/peer.h"
+
 namespace tenon::serving::http {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -43,22 +45,18 @@ struct Response {
 
 /// One request and its answer: either respond once, or start, write any number of times, and
 /// finish. Any thread; calls after the end, or after the client has gone, do nothing.
-class Exchange {
+class Exchange : public Peer {
  public:
-  virtual ~Exchange() = default;
   virtual const Request& request() const = 0;
   virtual void respond(Response response) = 0;
   virtual void start(int status, std::string content_type, Headers headers = {}) = 0;
   virtual void write(std::string bytes) = 0;
   virtual void finish() = 0;
-  /// Bytes written that have not left yet.
-  virtual std::size_t pending() const = 0;
-  virtual bool gone() const = 0;
-  /// Calls `callback` once when the client goes before the end of the answer; at once when it has
-  /// gone already. It must not block.
-  virtual void on_gone(std::function<void()> callback) = 0;
   /// Whether an answer has begun.
   virtual bool begun() const = 0;
+
+  const std::string& request_id() const override { return request().id; }
+  const std::string& client() const override { return request().client; }
 };
 
 using Handler = std::function<void(const std::shared_ptr<Exchange>&)>;

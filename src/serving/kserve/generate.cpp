@@ -19,6 +19,7 @@ class Generated final : public TextAnswer {
   Generated(const Exchange& exchange, const ModelRegistry::Held& held, bool streams, std::string id,
             std::string echo)
       : TextAnswer(exchange, held, 1),
+        exchange_(exchange),
         streams_(streams),
         id_(std::move(id)),
         echo_(std::move(echo)) {}
@@ -31,9 +32,9 @@ class Generated final : public TextAnswer {
     return made;
   }
   void send(const Json& event) {
-    if (!exchange().begun())
-      exchange().start(200, "text/event-stream", {{"Cache-Control", "no-cache"}});
-    exchange().write("data: " + dump(event) + "\n\n");
+    if (!exchange_->begun())
+      exchange_->start(200, "text/event-stream", {{"Cache-Control", "no-cache"}});
+    exchange_->write("data: " + dump(event) + "\n\n");
   }
   void on_token(const pipelines::TokenEvent& event) override {
     if (!streams_ || (event.text.empty() && event.finish_reason == nullptr)) return;
@@ -41,20 +42,21 @@ class Generated final : public TextAnswer {
   }
   void on_finished(const TextUsage&) override {
     if (streams_) {
-      if (!exchange().begun()) send(object(""));
-      return exchange().finish();
+      if (!exchange_->begun()) send(object(""));
+      return exchange_->finish();
     }
     http::Response response;
     response.body = dump(object(echo_ + sequences().front().text));
-    exchange().respond(std::move(response));
+    exchange_->respond(std::move(response));
   }
   void on_failed(const std::exception& error) override {
-    if (!exchange().begun())
-      return exchange().respond(error_response(error, error_body(0, message_of(error))));
+    if (!exchange_->begun())
+      return exchange_->respond(error_response(error, error_body(0, message_of(error))));
     send({{"error", message_of(error)}});
-    exchange().finish();
+    exchange_->finish();
   }
 
+  Exchange exchange_;
   bool streams_;
   std::string id_;
   std::string echo_;

@@ -59,21 +59,22 @@ void check_ports(const InferRequest& request, const ModelInfo& info) {
 class InferText final : public TextAnswer {
  public:
   InferText(const Exchange& exchange, const ModelRegistry::Held& held, InferRequest request)
-      : TextAnswer(exchange, held, 1), request_(std::move(request)) {}
+      : TextAnswer(exchange, held, 1), exchange_(exchange), request_(std::move(request)) {}
 
  private:
   void on_token(const pipelines::TokenEvent&) override {}
   void on_finished(const TextUsage&) override {
-    exchange().respond(encode_infer({model().info().name,
+    exchange_->respond(encode_infer({model().info().name,
                                      "1",
                                      request_.id,
                                      {{"text_output", {1}, Strings{sequences().front().text}}}},
                                     request_));
   }
   void on_failed(const std::exception& error) override {
-    exchange().respond(error_response(error, error_body(0, message_of(error))));
+    exchange_->respond(error_response(error, error_body(0, message_of(error))));
   }
 
+  Exchange exchange_;
   InferRequest request_;
 };
 
@@ -113,14 +114,25 @@ std::vector<InferTensor> draw(const Exchange& exchange, const ModelRegistry::Hel
   return outputs;
 }
 
+/// Keeps what it hears.
+class Kept final : public TensorSink {
+ public:
+  void computed(TensorResult result) override { outputs = std::move(result.outputs); }
+  void failed(std::exception_ptr failure) override { error = std::move(failure); }
+  TensorMap outputs;
+  std::exception_ptr error;
+};
+
 std::vector<InferTensor> compute(const ModelRegistry::Held& held, InferRequest& request) {
-  TensorMap inputs;
+  TensorRequest plain;
   for (InferTensor& given : request.inputs)
-    inputs.emplace(given.name, std::move(std::get<Tensor>(given.data)));
+    plain.inputs.emplace(given.name, std::move(std::get<Tensor>(given.data)));
   std::vector<InferTensor> outputs;
-  TensorMap computed = held->infer(inputs);
+  const auto kept = std::make_shared<Kept>();
+  held->tensors()->submit(std::move(plain), kept);
+  if (kept->error) std::rethrow_exception(kept->error);
   for (const auto& spec : held->info().outputs) {
-    Tensor& tensor = computed.at(spec.name);
+    Tensor& tensor = kept->outputs.at(spec.name);
     Shape shape = tensor.shape();
     outputs.push_back({spec.name, std::move(shape), std::move(tensor)});
   }

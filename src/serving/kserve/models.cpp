@@ -19,8 +19,7 @@ std::string version_of(const http::Request& request) {
   return found == request.parts.end() ? std::string() : found->second;
 }
 
-Json metadata_of(const ServedModel& model) {
-  const ModelInfo& info = model.info();
+Json metadata_of(const ModelInfo& info, const std::vector<std::string>& versions) {
   const auto list = [](const std::vector<Port>& ports) {
     Json made = Json::array();
     for (const Port& port : ports)
@@ -28,7 +27,7 @@ Json metadata_of(const ServedModel& model) {
     return made;
   };
   return {{"name", info.name},
-          {"versions", info.versions},
+          {"versions", versions},
           {"platform", info.platform},
           {"inputs", list(inputs_of(info))},
           {"outputs", list(outputs_of(info))}};
@@ -63,7 +62,7 @@ Json stats_of(const ModelRegistry::Held& held) {
     return Json{{"count", duration.count}, {"ns", duration.ns}};
   };
   return {{"name", held->info().name},
-          {"version", held->info().versions.back()},
+          {"version", held->info().version},
           {"last_inference", values.last_inference_ms},
           {"inference_count", values.inferences},
           {"execution_count", values.executions},
@@ -135,8 +134,9 @@ void add_model_routes(http::Router& router, const Context& context) {
       const http::Request& request = exchange->request();
       return context.models->get(request.part("model"), version_of(request));
     };
-    get(base, [held_of](const Exchange& exchange) {
-      answer(exchange, metadata_of(*held_of(exchange).model));
+    get(base, [context, held_of](const Exchange& exchange) {
+      const auto held = held_of(exchange);
+      answer(exchange, metadata_of(held->info(), context.models->versions(held->info().name)));
     });
     get(base + "/config", [held_of](const Exchange& exchange) {
       answer(exchange, config_of(*held_of(exchange).model));

@@ -108,9 +108,9 @@ Json TextWriter::chunk_choice(const pipelines::TokenEvent& event) {
 }
 
 void TextWriter::send(const Json& chunk) {
-  if (!exchange().begun())
-    exchange().start(200, "text/event-stream; charset=utf-8", {{"Cache-Control", "no-cache"}});
-  exchange().write("data: " + dump(chunk) + "\n\n");
+  if (!exchange_->begun())
+    exchange_->start(200, "text/event-stream; charset=utf-8", {{"Cache-Control", "no-cache"}});
+  exchange_->write("data: " + dump(chunk) + "\n\n");
 }
 
 void TextWriter::on_token(const pipelines::TokenEvent& event) {
@@ -131,20 +131,20 @@ void TextWriter::on_finished(const TextUsage& usage) {
       chunk["usage"] = usage_of(usage);
       send(chunk);
     }
-    exchange().write("data: [DONE]\n\n");
-    return exchange().finish();
+    exchange_->write("data: [DONE]\n\n");
+    return exchange_->finish();
   }
   Json body = envelope(false);
   body["choices"] = Json::array();
   for (std::size_t i = 0; i < sequences().size(); ++i) body["choices"].push_back(choice(i));
   body["usage"] = usage_of(usage);
-  exchange().respond({200, dump(body), "application/json", {}});
+  exchange_->respond({200, dump(body), "application/json", {}});
 }
 
 void TextWriter::on_failed(const std::exception& error) {
-  if (!exchange().begun()) return exchange().respond(refusal(error));
-  exchange().write("data: " + error_body(status_of(error).code, message_of(error)) + "\n\n");
-  exchange().finish();
+  if (!exchange_->begun()) return exchange_->respond(refusal(error));
+  exchange_->write("data: " + error_body(status_of(error).code, message_of(error)) + "\n\n");
+  exchange_->finish();
 }
 
 }  // namespace tenon::serving::openai

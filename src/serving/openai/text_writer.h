@@ -19,7 +19,8 @@ class TextWriter final : public TextAnswer {
  public:
   TextWriter(std::shared_ptr<http::Exchange> exchange, ModelRegistry::Held held,
              std::int64_t sequences, TextShape shape)
-      : TextAnswer(std::move(exchange), std::move(held), sequences),
+      : TextAnswer(exchange, std::move(held), sequences),
+        exchange_(std::move(exchange)),
         shape_(std::move(shape)),
         begun_(static_cast<std::size_t>(sequences)) {}
 
@@ -35,6 +36,7 @@ class TextWriter final : public TextAnswer {
   Json chat_token(const Sequence::Token& token) const;
   void send(const Json& chunk);
 
+  std::shared_ptr<http::Exchange> exchange_;
   TextShape shape_;
   std::vector<bool> begun_;  // sequences whose first chunk has gone
   std::int64_t created_ = unix_now();
