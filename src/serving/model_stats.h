@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <mutex>
 
 namespace tenon::serving {
@@ -19,6 +20,12 @@ struct Phases {
   Nanoseconds total{0}, queue{0}, input{0}, infer{0}, output{0};
 };
 
+/// One run of a model over a batch.
+struct BatchRun {
+  std::uint64_t size = 1;  ///< inferences in it
+  Nanoseconds input{0}, infer{0}, output{0};
+};
+
 /// Any number of threads.
 class ModelStats {
  public:
@@ -30,6 +37,9 @@ class ModelStats {
       ns += static_cast<std::uint64_t>(time.count());
     }
   };
+  struct Batch {
+    Duration input, infer, output;
+  };
   struct Values {
     Duration success, fail, cancel, queue, input, infer, output;
     std::uint64_t inferences = 0;
@@ -37,14 +47,17 @@ class ModelStats {
     std::uint64_t last_inference_ms = 0;      ///< since 1970
     std::array<std::uint64_t, 4> failures{};  ///< in the order of kFailureReasons
     std::int64_t pending = 0;
+    std::map<std::uint64_t, Batch> batches;  ///< runs by batch size, of models that tell them
   };
 
   void begin() {
     const std::lock_guard lock(mutex_);
     ++values_.pending;
   }
-  /// Each begin is followed by one end. `batch`: how many inferences the request was.
-  void end(Outcome outcome, const Phases& phases, std::uint64_t batch = 1) {
+  /// Each begin is followed by one end. `batch`: how many inferences the request was. `executions`:
+  /// 0 where they are told by `ran`.
+  void end(Outcome outcome, const Phases& phases, std::uint64_t batch = 1,
+           std::uint64_t executions = 1) {
     const std::lock_guard lock(mutex_);
     --values_.pending;
     values_.last_inference_ms =
@@ -61,7 +74,16 @@ class ModelStats {
     values_.infer.add(phases.infer);
     values_.output.add(phases.output);
     values_.inferences += batch;
+    values_.executions += executions;
+  }
+  /// A run of the model, which several requests may share.
+  void ran(const BatchRun& run) {
+    const std::lock_guard lock(mutex_);
     ++values_.executions;
+    Batch& batch = values_.batches[run.size];
+    batch.input.add(run.input);
+    batch.infer.add(run.infer);
+    batch.output.add(run.output);
   }
   Values values() const {
     const std::lock_guard lock(mutex_);

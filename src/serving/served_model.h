@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <model_config.pb.h>
@@ -18,6 +19,7 @@
 #include "pipelines/text_generation/config.h"
 #include "pipelines/text_generation/generate.h"
 #include "pipelines/text_to_image/text_to_image.h"
+#include "serving/model_stats.h"
 #include "serving/peer.h"
 #include "session/tensor_session.h"
 #include "text/chat_template.h"
@@ -135,16 +137,32 @@ class TextService {
   virtual const pipelines::GenerationConfig& defaults() const = 0;
 };
 
+/// Where a request stands in a sequence: its requests are computed in their order, each in the
+/// state that the one before it left.
+struct SequencePlace {
+  /// A number or a text, as the client chose; 0 and the empty text: no sequence.
+  std::variant<std::uint64_t, std::string> id = std::uint64_t{0};
+  bool start = false;
+  bool end = false;
+};
+
 struct TensorRequest {
   TensorMap inputs;
-  int priority = 0;  ///< higher goes first
-  std::optional<Clock::time_point> deadline;
+  std::uint64_t priority = 0;  ///< as Triton's: 1 goes first; 0 and unknown ones: the default
+  /// Of the client, for the wait in the queue; counts where the model's queue policy allows it.
+  std::optional<std::chrono::microseconds> queue_timeout;
+  std::optional<Clock::time_point> deadline;  ///< fails if it has not been answered by then
+  SequencePlace sequence;
 };
 
 struct TensorResult {
   TensorMap outputs;
-  std::chrono::nanoseconds queue{0};  ///< from submit to the run
-  std::chrono::nanoseconds infer{0};  ///< the run, with all that share it
+  std::chrono::nanoseconds queue{0};   ///< from submit to the run
+  std::chrono::nanoseconds input{0};   ///< joining the inputs of the batch
+  std::chrono::nanoseconds infer{0};   ///< the run, with all that share it
+  std::chrono::nanoseconds output{0};  ///< parting its outputs
+  std::int64_t inferences = 1;         ///< rows of this request where the model takes batches
+  std::optional<BatchRun> run;         ///< in one result of each run: for ModelStats::ran
 };
 
 /// Receives one of the two, once. Called from any thread, so it must not block or throw.
@@ -163,7 +181,7 @@ class TensorService {
   /// unknown or of the wrong type or shape; Rejected when the queue is full. May answer before it
   /// returns.
   virtual RequestId submit(TensorRequest request, std::shared_ptr<TensorSink> sink) = 0;
-  /// A request that has not begun fails with Error(interrupted). Unknown ids do nothing.
+  /// A request that has not begun fails with Error(interrupted) at once. Unknown ids do nothing.
   virtual void cancel(RequestId id) = 0;
   virtual std::int64_t waiting() const = 0;
 };
