@@ -1,38 +1,53 @@
-// The models of a server by name: known, loading, ready, unloaded; and what happened to each.
+// The models of a server by name and version: known, loading, ready, unloaded; and what happened
+// to each.
 #pragma once
 
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "serving/catalogue.h"
 #include "serving/http/workers.h"
 #include "serving/model_stats.h"
-#include "serving/served_model.h"
 
 namespace tenon::serving {
 
-/// No model, or no such version of it, is ready under this name. Its code is `usage`.
-class UnknownModel : public Error {
- public:
-  explicit UnknownModel(std::string message) : Error(ErrorCode::usage, std::move(message)) {}
-};
+/// Whether this can be the name of a model: [A-Za-z0-9][A-Za-z0-9._-]{0,127}, and no device of
+/// another system (CON, NUL, ...).
+bool is_model_name(std::string_view name);
 
 /// Any number of threads. Names are looked up, never made into paths.
 class ModelRegistry {
  public:
   using Loader = std::function<std::shared_ptr<ServedModel>()>;
 
-  /// Makes a name known, not yet loaded. Error(usage): the name does not match
-  /// [A-Za-z0-9][A-Za-z0-9._-]{0,127}, or stands already.
+  /// Makes a name known that has one version, not yet loaded. Error(usage): it cannot be a name, or
+  /// stands already.
   void add(const std::string& name, Loader loader);
-  /// Loads, or replaces what is loaded once the new one is ready. UnknownModel for another name;
-  /// what the loader throws leaves what was there.
-  void load(const std::string& name);
-  /// Requests under way keep the model until they end.
+  /// Where other names are looked up. Before anything is loaded.
+  void set_catalogue(std::shared_ptr<Catalogue> catalogue) { catalogue_ = std::move(catalogue); }
+  /// Makes a name of the catalogue known: the server is not ready before it is. Error as of `add`,
+  /// but a name that stands already may.
+  void expect(const std::string& name);
+
+  enum class Reload {
+    all,      ///< every version is made anew
+    changed,  ///< versions whose stamp is the same stay
+  };
+  /// Loads the versions that the catalogue plans; what there was answers until the new ones are
+  /// warm, then goes. UnknownModel for a name that nobody knows. When a version fails, the error is
+  /// thrown: what was ready stays as it was, and where nothing was, the other versions get ready.
+  /// Loads of one name wait for each other.
+  void load(const std::string& name, const LoadParameters& parameters = {},
+            Reload reload = Reload::all);
+  /// All versions. Requests under way keep theirs until they end; a load under way fails.
   void unload(const std::string& name);
+  /// Unloads, and the name is no longer known.
+  void forget(const std::string& name);
 
   struct Held {
     std::shared_ptr<ServedModel> model;
@@ -43,29 +58,63 @@ class ModelRegistry {
   Held get(std::string_view name, std::string_view version = {}) const;
   /// Of those that are ready, the oldest first.
   std::vector<std::string> versions(std::string_view name) const;
-  /// All that are ready, by name.
+  /// All versions that are ready, by name.
   std::vector<Held> ready_models() const;
-  /// Whether every known model is ready but those that were unloaded by request.
+  /// Whether every known model has a version that is ready, but those that were unloaded by
+  /// request.
   bool ready() const;
+  /// Names that are known, in order.
+  std::vector<std::string> names() const;
 
   struct Entry {
     std::string name;
-    std::string state;  ///< READY, LOADING, UNAVAILABLE
-    std::string reason;
+    std::string version;  ///< empty while none is known
+    std::string state;    ///< READY, LOADING, UNLOADING, UNAVAILABLE
+    std::string reason;   ///< why it is not as it should be; of a ready one, why no newer took over
   };
+  /// A row for each version, also of models of the catalogue that were never loaded.
   std::vector<Entry> index() const;
 
  private:
-  struct Place {
-    Loader loader;
-    std::shared_ptr<ServedModel> model;
-    std::shared_ptr<ModelStats> stats = std::make_shared<ModelStats>();
-    bool loading = false;
-    bool unloaded = false;
-    std::string reason;
+  struct ByNumber {
+    bool operator()(const std::string& a, const std::string& b) const {
+      return a.size() != b.size() ? a.size() < b.size() : a < b;
+    }
   };
-  Place& place(const std::string& name);
+  struct Version {
+    std::shared_ptr<ServedModel> model;  // while it is ready
+    std::weak_ptr<ServedModel> going;    // the last that was
+    std::shared_ptr<ModelStats> stats = std::make_shared<ModelStats>();
+    std::string stamp;
+    std::string reason;
+    bool loading = false;
+    bool was_ready = false;
+  };
+  struct Place {
+    Loader loader;        // without: the catalogue knows
+    bool wanted = false;  // the server is not ready without it
+    std::map<std::string, Version, ByNumber> versions;
+    bool loading = false;
+    bool dropped = false;   // the load under way is no longer wanted
+    bool unloaded = false;  // by request
+    std::string reason;     // of the whole
+    bool any_ready() const;
+  };
+  using Made = std::map<std::string, std::shared_ptr<ServedModel>>;
+  struct Failures {
+    std::map<std::string, std::string> reasons;
+    std::exception_ptr first;
+  };
 
+  void begin(const std::string& name);
+  LoadPlan plan(const std::string& name, const LoadParameters& parameters, Reload reload);
+  Made make(const std::string& name, const LoadPlan& plan, Failures& failures);
+  void finish(const std::string& name, const LoadPlan& plan, Made made, const Failures& failures);
+  void give_up(const std::string& name, const std::exception& error);
+  std::shared_ptr<ServedModel> buried_by_undertaker(std::shared_ptr<ServedModel> model) const;
+  const Place& known(std::string_view name) const;
+
+  std::shared_ptr<Catalogue> catalogue_;
   // The last to hold a model may be its own thread, which cannot end itself: models end here.
   std::shared_ptr<http::Workers> undertaker_ =
       std::make_shared<http::Workers>(1, std::size_t{1} << 20);
