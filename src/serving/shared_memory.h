@@ -68,7 +68,7 @@ class SharedRegion {
 /// The regions of a server. Any number of threads.
 class SharedMemory {
  public:
-  static constexpr std::size_t kMostRegions = 1024;
+  static constexpr std::size_t kMostRegions = 256;
 
   /// Only objects whose key begins with `prefix` may be registered; empty: none at all.
   /// Error(usage) unless the prefix is '/' followed by letters, digits, '.', '_' and '-'.

@@ -2,10 +2,14 @@
 
 #include <new>
 
+#include "serving/shared_memory.h"
+
 namespace tenon::serving {
 
 Status status_of(const std::exception& error) {
   if (dynamic_cast<const UnknownModel*>(&error) != nullptr) return {404, Outcome::other, {}};
+  if (dynamic_cast<const UnknownRegion*>(&error) != nullptr) return {404, Outcome::other, {}};
+  if (dynamic_cast<const RegionExists*>(&error) != nullptr) return {409, Outcome::other, {}};
   if (const auto* rejected = dynamic_cast<const Rejected*>(&error))
     return {429, Outcome::rejected, rejected->retry_after().count()};
   if (dynamic_cast<const DeadlineExceeded*>(&error) != nullptr) return {503, Outcome::rejected, {}};
