@@ -12,6 +12,7 @@
 #include "serving/make_model.h"
 #include "serving/metrics.h"
 #include "serving/openai/openai.h"
+#include "serving/playground/playground.h"
 
 namespace tenon::apps {
 namespace {
@@ -128,22 +129,28 @@ struct Ports {
   std::uint16_t http, openai, metrics;
 };
 
+// Each protocol has its own words for an error, also at a path where nothing stands.
+std::string error_body(int status, const std::string& message, const std::string& path) {
+  return path.starts_with("/v1") ? serving::openai::error_body(status, message)
+                                 : serving::kserve::error_body(status, message);
+}
+
 Ports listen(http::Server& server, const Options& options,
              const std::shared_ptr<serving::ModelRegistry>& models) {
   const auto ready = [] { return g_stop == 0; };
   const std::chrono::seconds patience(options.request_timeout);
-  const auto kserve = std::make_shared<http::Router>();
-  serving::kserve::add_routes(*kserve, {models, ready, patience});
-  const auto openai = std::make_shared<http::Router>();
-  serving::openai::add_routes(*openai, {models, ready, patience});
+  const auto all = std::make_shared<http::Router>();
+  serving::openai::add_routes(*all, {models, ready, patience});  // describes what stands so far
+  serving::kserve::add_routes(*all, {models, ready, patience});
+  serving::add_metrics_route(*all, models);
+  serving::playground::add_routes(*all);
   const auto metrics = std::make_shared<http::Router>();
   serving::add_metrics_route(*metrics, models);
-  const auto open = [&](int port, const auto& router, auto error_body) {
+  const auto open = [&](int port, const auto& router) {
     return server.listen({options.host, static_cast<std::uint16_t>(port), router, error_body});
   };
-  return {open(options.http_port, kserve, serving::kserve::error_body),
-          open(options.openai_port, openai, serving::openai::error_body),
-          open(options.metrics_port, metrics, serving::kserve::error_body)};
+  return {open(options.http_port, all), open(options.openai_port, all),
+          open(options.metrics_port, metrics)};
 }
 
 void serve(const Options& options, const Common& common) {

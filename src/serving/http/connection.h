@@ -213,7 +213,10 @@ class Connection final : public Managed,
   void refuse(int status, const std::string& message) {
     keep_ = keep_ && parser_->is_done();
     const auto turn = begin_turn();
-    Response response{status, endpoint_->error_body(status, message), "application/json", {}};
+    Response response{status,
+                      endpoint_->error_body(status, message, turn->request().path),
+                      "application/json",
+                      {}};
     if (status == 405) response.headers.emplace_back("Allow", route_.allow);
     if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     turn->respond(std::move(response));
@@ -261,7 +264,8 @@ class Connection final : public Managed,
     });
     if (!posted) {
       exchange->respond({503,
-                         endpoint_->error_body(503, "too many requests wait: try again"),
+                         endpoint_->error_body(503, "too many requests wait: try again",
+                                               exchange->request().path),
                          "application/json",
                          {{"Retry-After", "1"}}});
     }

@@ -43,7 +43,10 @@ std::string request_id(std::string_view given) {
 void dispatch(const Handler& handler, const std::shared_ptr<Exchange>& exchange,
               const Endpoint& endpoint) {
   const auto answer = [&](int status, const std::string& message) {
-    exchange->respond({status, endpoint.error_body(status, message), "application/json", {}});
+    exchange->respond({status,
+                       endpoint.error_body(status, message, exchange->request().path),
+                       "application/json",
+                       {}});
   };
   try {
     handler(exchange);

@@ -53,7 +53,8 @@ struct Endpoint {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any free one
   std::shared_ptr<const Router> router;
-  std::function<std::string(int status, const std::string& message)> error_body;
+  std::function<std::string(int status, const std::string& message, const std::string& path)>
+      error_body;
 };
 
 class Server {

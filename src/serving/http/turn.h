@@ -51,7 +51,8 @@ class Turn final : public Exchange {
     keep_ = keep_ && !shared_->draining;
     std::string bytes = head(response.status, response.content_type, response.headers);
     bytes += "Content-Length: " + std::to_string(response.body.size()) + "\r\n\r\n";
-    if (request_.method != "HEAD") bytes += response.body;
+    // 304 tells the length of what it does not send, as HEAD does.
+    if (request_.method != "HEAD" && response.status != 304) bytes += response.body;
     push(std::move(bytes));
     line_->end(keep_);
   }
