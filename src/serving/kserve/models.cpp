@@ -1,6 +1,7 @@
 // What there is to ask about models: metadata, configuration, statistics, and the repository.
 #include "serving/kserve/infer_request.h"
 #include "serving/kserve/kserve.h"
+#include "serving/kserve/load_parameters.h"
 #include "serving/kserve/ports.h"
 
 namespace tenon::serving::kserve {
@@ -87,32 +88,40 @@ Json body_of(const http::Request& request) {
   return body;
 }
 
+// Models do not depend on each other here, so that `unload_dependents` asks for nothing more.
+void check_unload_parameters(const Json& body) {
+  const Json* parameters = find_field(body, "parameters");
+  if (parameters == nullptr) return;
+  if (!parameters->is_object()) bad_input("unload: \"parameters\": an object was expected");
+  for (const auto& [name, value] : parameters->items()) {
+    if (name != "unload_dependents")
+      bad_input("unload: parameter {} is not known; unload_dependents is", name.substr(0, 128));
+    get_bool(*parameters, "unload_dependents", false);
+  }
+}
+
 void add_repository(http::Router& router, const Context& context) {
-  router.add({"POST", "/v2/repository/index", guarded([context](const Exchange& exchange) {
-                const bool only_ready = get_bool(body_of(exchange->request()), "ready", false);
-                Json list = Json::array();
-                for (const auto& entry : context.models->index()) {
-                  if (only_ready && entry.state != "READY") continue;
-                  Json one = {{"name", entry.name}, {"version", "1"}, {"state", entry.state}};
-                  if (!entry.reason.empty()) one["reason"] = entry.reason;
-                  list.push_back(std::move(one));
-                }
-                answer(exchange, list);
-              })});
+  router.add(
+      {"POST", "/v2/repository/index", guarded([context](const Exchange& exchange) {
+         const bool only_ready = get_bool(body_of(exchange->request()), "ready", false);
+         Json list = Json::array();
+         for (const auto& entry : context.models->index()) {
+           if (only_ready && entry.state != "READY") continue;
+           Json one = {{"name", entry.name}, {"version", entry.version}, {"state", entry.state}};
+           if (!entry.reason.empty()) one["reason"] = entry.reason;
+           list.push_back(std::move(one));
+         }
+         answer(exchange, list);
+       })});
   router.add(
       {"POST", "/v2/repository/models/{model}/load", guarded([context](const Exchange& exchange) {
-         const Json body = body_of(exchange->request());
-         const Json* parameters = find_field(body, "parameters");
-         if (parameters != nullptr && !parameters->empty())
-           bad_input(
-               "a model is loaded as the server was told at its start: \"parameters\" "
-               "cannot change it");
-         context.models->load(exchange->request().part("model"));
+         context.models->load(exchange->request().part("model"),
+                              load_parameters(body_of(exchange->request())));
          exchange->respond({});
        })});
   router.add(
       {"POST", "/v2/repository/models/{model}/unload", guarded([context](const Exchange& exchange) {
-         body_of(exchange->request());
+         check_unload_parameters(body_of(exchange->request()));
          context.models->unload(exchange->request().part("model"));
          exchange->respond({});
        })});
