@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <atomic>
 #include <memory>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -37,6 +38,8 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+std::atomic<const Redirect::Handler*> g_handler{nullptr};
+
 }  // namespace
 
 Level parse_level(std::string_view name) {
@@ -50,7 +53,11 @@ Level parse_level(std::string_view name) {
 
 void set_level(Level level) { logger().set_level(to_spdlog(level)); }
 
+Redirect::Redirect(Handler handler) : handler_(std::move(handler)) { g_handler = &handler_; }
+Redirect::~Redirect() { g_handler = nullptr; }
+
 void write(Level level, std::string_view message) {
+  if (const Redirect::Handler* handler = g_handler) return (*handler)(level, message);
   logger().log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
