@@ -5,7 +5,11 @@
 #include <functional>
 #include <string>
 
+#include "serving/trace_context.h"
+
 namespace tenon::serving {
+
+class TraceSettings;
 
 /// Any number of threads.
 class Peer {
@@ -21,6 +25,13 @@ class Peer {
   /// Calls `callback` once when the client goes before the end of the answer; at once when it has
   /// gone already. It must not block.
   virtual void on_gone(std::function<void()> callback) = 0;
+  /// Where the request belongs in a trace; without ids when the transport knows of none.
+  virtual const TraceContext& trace() const {
+    static const TraceContext kNone;
+    return kNone;
+  }
+  /// Who writes the spans of requests down. Null: nobody.
+  virtual TraceSettings* traces() const { return nullptr; }
 };
 
 }  // namespace tenon::serving
