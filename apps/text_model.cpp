@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "pipelines/text_generation/recomputing_decoder.h"
+#include "text/chat_prompt.h"
 
 namespace tenon::apps {
 
@@ -63,10 +64,8 @@ std::vector<std::int32_t> TextModel::encode_chat(const std::string& prompt,
   std::vector<text::Message> messages;
   if (!system.empty()) messages.push_back({"system", system});
   messages.push_back({"user", prompt});
-  text::EncodeOptions options;
-  options.add_special_tokens = false;  // the template writes them
-  return tokenizer().encode(
-      chat->render(text::to_json(messages), true, text::chat_variables(files)), options);
+  return text::encode_chat(tokenizer(), *chat, text::to_json(messages),
+                           text::chat_variables(files));
 }
 
 pipelines::GenerationConfig TextModel::defaults() const {

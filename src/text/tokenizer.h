@@ -16,7 +16,12 @@ namespace tenon::text {
 struct EncodeOptions {
   bool add_special_tokens = true;  ///< what the tokenizer puts around a text, as BOS
   bool parse_special = true;       ///< `</s>` in the text becomes its id; else it is plain text
+  /// The text has guards: see Tokenizer::guard. They are taken out of it.
+  bool guarded = false;
 };
+
+/// U+FDD0, which is no character: a special token right behind it is plain text.
+inline constexpr std::string_view kGuard = "\xEF\xB7\x90";
 
 /// A decoding under way: ids in, text out as soon as it is certain. One thread.
 class Decoding {
@@ -36,6 +41,10 @@ class Tokenizer {
   /// Error(bad_input) when a pattern of the tokenizer does not finish on the text.
   virtual std::vector<std::int32_t> encode(std::string_view text,
                                            const EncodeOptions& options = {}) const = 0;
+  /// The text with a guard before each special token in it, so that as a part of a larger text it
+  /// stays text (with EncodeOptions::guarded). A guard that it brings becomes U+FFFD. As it is
+  /// where a tokenizer has no special tokens.
+  virtual std::string guard(std::string_view text) const { return std::string(text); }
   /// Valid UTF-8. Ids that name no token add nothing (a model may have more rows than tokens).
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
   /// Decoding in steps; must not outlive the tokenizer. See StreamingDecoder.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "text/tokenizer.h"
 #include "text/tokenizer/json_parts.h"
 #include "text/tokenizer/utf8.h"
 #include "text/unicode/tables.h"
@@ -102,6 +103,7 @@ std::vector<TextPart> TokenMatcher::split(std::string_view text, bool parse_spec
     std::size_t end = at + match.length;
     at = end;
     if (entry.token.special && !parse_special) continue;
+    if (entry.token.special && text.substr(0, begin).ends_with(kGuard)) continue;
     if (entry.token.single_word &&
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       continue;
@@ -119,6 +121,16 @@ std::vector<TextPart> TokenMatcher::split(std::string_view text, bool parse_spec
   }
   if (behind < text.size()) parts.push_back({{behind, text.size()}, -1});
   return parts;
+}
+
+std::vector<std::size_t> TokenMatcher::find_special(std::string_view text) const {
+  std::vector<std::size_t> places;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (!first_[static_cast<unsigned char>(text[at])]) continue;
+    const Match match = longest_at(text, at);
+    if (match.length > 0 && entries_[match.entry].token.special) places.push_back(at);
+  }
+  return places;
 }
 
 void AddedTokens::add(AddedToken token, const Vocabulary& model, std::optional<std::int64_t> id) {

@@ -37,8 +37,11 @@ class TokenMatcher {
   /// `name` is what stands in the text; the empty string is ignored, of two equal ones the first
   /// counts.
   void add(std::string_view name, std::int32_t id, const AddedToken& token);
-  /// The text in parts, in order. `parse_special` false: special tokens are plain text.
+  /// The text in parts, in order. `parse_special` false: special tokens are plain text, as they are
+  /// behind kGuard.
   std::vector<TextPart> split(std::string_view text, bool parse_special) const;
+  /// Where special tokens begin, also inside of each other.
+  std::vector<std::size_t> find_special(std::string_view text) const;
   bool empty() const { return entries_.empty(); }
 
  private:

@@ -10,6 +10,13 @@
 namespace tenon::text {
 namespace {
 
+void replace_all(std::string& text, std::string_view what, std::string_view by) {
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
+    text.replace(at, what.size(), by);
+    at += by.size();
+  }
+}
+
 class OutputStep : public DecodeStep {
  public:
   OutputStep() : DecodeStep(nullptr) {}
@@ -107,7 +114,7 @@ std::vector<std::int32_t> TableTokenizer::encode(std::string_view text,
     }
     const Span& span = part.span;
     encode_part(std::string(text.substr(span.begin, span.end - span.begin)), span.begin == 0,
-                options.parse_special, ids);
+                options, ids);
   }
   if (options.add_special_tokens) {
     ids.insert(ids.end(), parts_.frame.behind.begin(), parts_.frame.behind.end());
@@ -115,21 +122,46 @@ std::vector<std::int32_t> TableTokenizer::encode(std::string_view text,
   return ids;
 }
 
-void TableTokenizer::encode_part(std::string text, bool at_start, bool parse_special,
+void TableTokenizer::encode_part(std::string text, bool at_start, const EncodeOptions& options,
                                  std::vector<std::int32_t>& ids) const {
+  const auto plain = [&](std::string part, bool starts) {
+    if (options.guarded) replace_all(part, kGuard, "");
+    if (!part.empty()) encode_plain(std::move(part), starts, ids);
+  };
   normalize(text);
-  if (in_normalized_.empty()) {
-    if (!text.empty()) encode_plain(std::move(text), at_start, ids);
-    return;
-  }
-  for (const TextPart& part : in_normalized_.split(text, parse_special)) {
+  if (in_normalized_.empty()) return plain(std::move(text), at_start);
+  for (const TextPart& part : in_normalized_.split(text, options.parse_special)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
     } else {
-      encode_plain(text.substr(part.span.begin, part.span.end - part.span.begin),
-                   at_start && part.span.begin == 0, ids);
+      plain(text.substr(part.span.begin, part.span.end - part.span.begin),
+            at_start && part.span.begin == 0);
     }
   }
+}
+
+std::string TableTokenizer::guard(std::string_view text) const {
+  std::string valid = replace_invalid_utf8(text);
+  replace_all(valid, kGuard, "\xEF\xBF\xBD");
+  std::string guarded;
+  std::size_t done = 0;
+  for (const std::size_t place : in_text_.find_special(valid)) {
+    guarded.append(valid, done, place - done).append(kGuard);
+    done = place;
+  }
+  guarded.append(valid, done, std::string::npos);
+  if (in_normalized_.empty()) return guarded;
+  // Places behind a normalizer have none in the text: then no two characters stay together.
+  std::string normal = valid;
+  normalize(normal);
+  if (in_normalized_.find_special(normal).empty()) return guarded;
+  guarded.clear();
+  for (std::size_t at = 0; at < valid.size();) {
+    const std::size_t begin = at;
+    next_point(valid, at);
+    guarded.append(kGuard).append(valid, begin, at - begin);
+  }
+  return guarded;
 }
 
 std::unique_ptr<Decoding> TableTokenizer::start_decoding(bool skip_special) const {

@@ -22,6 +22,7 @@ class TableTokenizer : public Tokenizer {
  public:
   std::vector<std::int32_t> encode(std::string_view text,
                                    const EncodeOptions& options) const override;
+  std::string guard(std::string_view text) const override;
   std::unique_ptr<Decoding> start_decoding(bool skip_special) const override;
   std::int32_t vocabulary_size() const override;
   std::optional<std::int32_t> token_id(std::string_view token) const override;
@@ -48,7 +49,7 @@ class TableTokenizer : public Tokenizer {
   void set_up(Parts parts, const TokenizerSettings& settings);
 
  private:
-  void encode_part(std::string text, bool at_start, bool parse_special,
+  void encode_part(std::string text, bool at_start, const EncodeOptions& options,
                    std::vector<std::int32_t>& ids) const;
 
   Parts parts_;
