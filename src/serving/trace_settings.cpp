@@ -125,7 +125,8 @@ bool TraceSettings::take(Scope& scope, bool sampled) {
 void TraceSettings::write(Scope& scope, const TracedRequest& request) {
   const TraceValues& values = scope.values;
   std::string name = values.file;
-  if (values.log_frequency > 0) name += "." + std::to_string(scope.traced / values.log_frequency);
+  if (values.log_frequency > 0)
+    name = fmt::format("{}.{}", values.file, scope.traced / values.log_frequency);
   if (scope.file == nullptr || scope.open_name != name) {
     scope.file = std::make_unique<AppendFile>(folder_, name);
     scope.open_name = name;
