@@ -1,8 +1,10 @@
 #include "serving/http/api_keys.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -17,15 +19,44 @@ std::string digest_of(std::string_view key) {
   return sha256_hex(std::as_bytes(std::span(key.data(), key.size())));
 }
 
-std::string_view key_of(const Request& request) {
-  constexpr std::string_view kBearer = "bearer ";
+// What stands behind "bearer " or "basic ", in any case.
+std::optional<std::string_view> behind(std::string_view scheme, std::string_view given) {
+  const bool fits = given.size() > scheme.size() &&
+                    std::equal(scheme.begin(), scheme.end(), given.begin(), [](char a, char b) {
+                      return a == (b >= 'A' && b <= 'Z' ? b + 32 : b);
+                    });
+  if (!fits) return std::nullopt;
+  return given.substr(scheme.size());
+}
+
+// The password of base64("user:password"); empty when that is malformed.
+std::string password_of(std::string_view encoded) {
+  if (encoded.size() % 4 != 0 || encoded.size() > 4096) return {};
+  std::string plain(encoded.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(plain.data()),
+                                   reinterpret_cast<const unsigned char*>(encoded.data()),
+                                   static_cast<int>(encoded.size()));
+  if (size < 0) return {};
+  const std::size_t padding = encoded.ends_with("==") ? 2 : encoded.ends_with("=") ? 1 : 0;
+  plain.resize(static_cast<std::size_t>(size) - padding);
+  const auto colon = plain.find(':');
+  return colon == std::string::npos ? std::string() : plain.substr(colon + 1);
+}
+
+bool from_elsewhere(const Request& request) {
+  if (request.method == "GET" || request.method == "HEAD") return false;
+  const std::string_view origin = request.header("origin");
+  if (origin.empty()) return false;
+  const auto slashes = origin.find("://");
+  return slashes == std::string_view::npos || origin.substr(slashes + 3) != request.header("host");
+}
+
+std::string key_of(const Request& request) {
   const std::string_view given = request.header("authorization");
-  if (given.size() > kBearer.size() &&
-      std::equal(kBearer.begin(), kBearer.end(), given.begin(),
-                 [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); })) {
-    return given.substr(kBearer.size());
-  }
-  return request.header("x-api-key");
+  if (const auto key = behind("bearer ", given)) return std::string(*key);
+  if (const auto encoded = behind("basic ", given))
+    return from_elsewhere(request) ? std::string() : password_of(*encoded);
+  return std::string(request.header("x-api-key"));
 }
 
 }  // namespace

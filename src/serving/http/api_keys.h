@@ -19,8 +19,10 @@ class ApiKeys {
   static ApiKeys read(const std::filesystem::path& path);
   explicit ApiKeys(const std::vector<std::string>& keys);
 
-  /// A name for the key that `Authorization: Bearer KEY` or `X-API-Key: KEY` gives, the same each
-  /// time and of no use as a key; nothing when the key is unknown.
+  /// A name for the key that `Authorization: Bearer KEY`, `Authorization: Basic` with the key as
+  /// password, or `X-API-Key: KEY` gives, the same each time and of no use as a key; nothing when
+  /// the key is unknown. A browser sends Basic by itself, also for a page of somebody else: such a
+  /// request counts only when it changes nothing (GET, HEAD) or comes from a page of this server.
   std::optional<std::string> client_of(const Request& request) const;
 
  private:

@@ -25,6 +25,11 @@ std::string request_id(std::string_view given);
 void dispatch(const Handler& handler, const std::shared_ptr<Exchange>& exchange,
               const Endpoint& endpoint);
 
+/// Unpacks the body; false when it was answered instead. It takes its time.
+bool unpacked(Turn& turn, Encoding encoding, const Endpoint& endpoint);
+/// The WWW-Authenticate of a refusal.
+const char* challenge(const Request& request);
+
 template <typename Stream>
 class Connection final : public Managed,
                          public Line,
@@ -151,9 +156,10 @@ class Connection final : public Managed,
       request_.client = *client;
     }
     if (route_.route == nullptr) return refuse(route_.status, refusal());
-    if (!request_.header("content-encoding").empty() &&
-        request_.header("content-encoding") != "identity")
-      return refuse(415, "Content-Encoding is not supported: send the body as it is");
+    const std::string_view packed = request_.header("content-encoding");
+    encoding_ = encoding_of(packed);
+    if (!encoding_ && !packed.empty() && packed != "identity")
+      return refuse(415, "Content-Encoding is not supported: only gzip or deflate are");
     request_.parts = std::move(route_.parts);
     lowest().expires_after(limits().body_time);
     if (!parser_->is_done() && is_continue(request_.header("expect"))) {
@@ -218,7 +224,8 @@ class Connection final : public Managed,
                       "application/json",
                       {}};
     if (status == 405) response.headers.emplace_back("Allow", route_.allow);
-    if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    if (status == 401)
+      response.headers.emplace_back("WWW-Authenticate", challenge(turn->request()));
     turn->respond(std::move(response));
   }
 
@@ -256,12 +263,17 @@ class Connection final : public Managed,
     request_.body = std::move(parser_->get().body());
     lowest().expires_never();
     const Route& route = *route_.route;
-    const std::shared_ptr<Exchange> exchange = begin_turn();
+    const std::shared_ptr<Turn> exchange = begin_turn();
+    if (exchange->request().body.empty()) encoding_.reset();
     watch();
-    if (route.pace == Pace::quick) return dispatch(route.handler, exchange, *endpoint_);
-    const bool posted = shared_->workers->post([&route, exchange, endpoint = endpoint_] {
-      if (!exchange->gone()) dispatch(route.handler, exchange, *endpoint);
-    });
+    if (route.pace == Pace::quick && !encoding_)
+      return dispatch(route.handler, exchange, *endpoint_);
+    const bool posted =
+        shared_->workers->post([&route, exchange, endpoint = endpoint_, encoding = encoding_] {
+          if (exchange->gone()) return;
+          if (encoding && !unpacked(*exchange, *encoding, *endpoint)) return;
+          dispatch(route.handler, exchange, *endpoint);
+        });
     if (!posted) {
       exchange->respond({503,
                          endpoint_->error_body(503, "too many requests wait: try again",
@@ -370,6 +382,7 @@ class Connection final : public Managed,
   std::weak_ptr<Turn> turn_;
   std::uint64_t turns_ = 0;
   std::uint64_t held_ = 0;
+  std::optional<Encoding> encoding_;
   std::string outgoing_, sending_;
   bool idle_ = false;
   bool busy_ = false;

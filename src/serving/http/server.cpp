@@ -60,6 +60,34 @@ void dispatch(const Handler& handler, const std::shared_ptr<Exchange>& exchange,
   }
 }
 
+bool unpacked(Turn& turn, Encoding encoding, const Endpoint& endpoint) {
+  const auto answer = [&](int status, const char* message) {
+    turn.respond({status,
+                  endpoint.error_body(status, message, turn.request().path),
+                  "application/json",
+                  {}});
+    return false;
+  };
+  switch (turn.unpack(encoding)) {
+    case Inflated::End::whole:
+      return true;
+    case Inflated::End::too_long:
+      return answer(413, "the body unpacks to more than the server takes");
+    case Inflated::End::malformed:
+      return answer(400, "the body is not what its Content-Encoding says");
+    case Inflated::End::no_memory:
+      break;
+  }
+  return answer(503, "too much is being sent: try again");
+}
+
+// A browser then asks its user, who gives the key as password.
+const char* challenge(const Request& request) {
+  const bool page = request.method == "GET" &&
+                    request.header("accept").find("text/html") != std::string_view::npos;
+  return page ? "Basic realm=\"tenon\"" : "Bearer";
+}
+
 std::string_view status_text(int status) {
   return std::string_view(
       beast::http::obsolete_reason(static_cast<beast::http::status>(status)).data(),

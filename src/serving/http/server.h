@@ -13,16 +13,19 @@
 #include "serving/http/api_keys.h"
 #include "serving/http/message.h"
 #include "serving/http/router.h"
+#include "serving/trace_settings.h"
 
 namespace tenon::serving::http {
 
 struct Limits {
   std::uint32_t header_bytes = 32 << 10;
-  std::uint64_t body_bytes = std::uint64_t{64} << 20;
+  std::uint64_t body_bytes = std::uint64_t{64} << 20;     ///< as sent, and as it is when unpacked
   std::uint64_t all_body_bytes = std::uint64_t{1} << 30;  ///< of all requests that are held
   std::size_t connections = 1024;
   std::size_t queue = 256;                      ///< requests that may wait for a worker
   std::size_t pending = std::size_t{64} << 20;  ///< unsent bytes of a reader that is too slow
+  std::size_t compress_from =
+      1024;  ///< bytes of an answer that is compressed where the client asks
   std::chrono::seconds header_time{30};  ///< for the whole header; also how long one may idle
   std::chrono::seconds body_time{120};   ///< for the whole body
   std::chrono::seconds write_time{60};   ///< for one write of an answer
@@ -30,7 +33,7 @@ struct Limits {
 
 /// One line of the access log.
 struct AccessRecord {
-  std::string id, client, method, path;
+  std::string id, trace_id, client, method, path;
   int status = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;
   double seconds = 0;
@@ -46,6 +49,7 @@ struct Options {
   std::filesystem::path certificate;    ///< PEM chain; empty: no TLS
   std::filesystem::path private_key;
   std::function<void(const AccessRecord&)> on_access;  ///< from any thread; may be empty
+  std::shared_ptr<TraceSettings> traces;               ///< for the handlers; may be null
 };
 
 /// A port with its table. `error_body` writes the body of what the server itself refuses.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <mutex>
 
+#include "serving/http/compression.h"
 #include "serving/http/core.h"
 
 namespace tenon::serving::http {
@@ -26,7 +27,8 @@ class Turn final : public Exchange {
         line_(std::move(line)),
         shared_(std::move(shared)),
         keep_(keep),
-        old_(old) {
+        old_(old),
+        trace_(trace_context(request_.header("traceparent"))) {
     record_.bytes_in = request_.body.size();
   }
   ~Turn() override {
@@ -42,7 +44,10 @@ class Turn final : public Exchange {
   }
 
   const Request& request() const override { return request_; }
+  const TraceContext& trace() const override { return trace_; }
+  TraceSettings* traces() const override { return shared_->options.traces.get(); }
   void respond(Response response) override {
+    compress(response);
     const std::lock_guard lock(mutex_);
     if (started_ || gone_) return;
     started_ = ended_ = true;
@@ -104,6 +109,17 @@ class Turn final : public Exchange {
   // For the connection.
   void sent(std::size_t bytes) { pending_ -= bytes; }
   void hold(std::uint64_t bytes) { held_ = bytes; }
+  /// Puts what the body stands for in its place, before a handler sees it.
+  Inflated::End unpack(Encoding encoding) {
+    Inflated made = inflated(request_.body, encoding, shared_->options.limits.body_bytes,
+                             [this](std::uint64_t more) {
+                               if (!shared_->hold(more)) return false;
+                               held_ += more;
+                               return true;
+                             });
+    request_.body = std::move(made.bytes);
+    return made.end;
+  }
   void lose() {
     std::function<void()> callback;
     {
@@ -123,6 +139,21 @@ class Turn final : public Exchange {
   }
 
  private:
+  // An answer with a tag of its own stays as it is: the tag is for these bytes.
+  void compress(Response& response) const {
+    if (response.status != 200 || request_.method == "HEAD" ||
+        response.body.size() < shared_->options.limits.compress_from ||
+        response.content_type.starts_with("image/"))
+      return;
+    for (const auto& [name, value] : response.headers) {
+      if (name == "ETag" || name == "Content-Encoding") return;
+    }
+    response.headers.emplace_back("Vary", "Accept-Encoding");
+    const auto encoding = accepted_encoding(request_.header("accept-encoding"));
+    if (!encoding) return;
+    response.body = deflated(response.body, *encoding);
+    response.headers.emplace_back("Content-Encoding", encoding_name(*encoding));
+  }
   std::string head(int status, const std::string& content_type, const Headers& headers) const {
     std::string bytes = "HTTP/1.1 " + std::to_string(status) + " ";
     bytes += status_text(status);
@@ -142,6 +173,7 @@ class Turn final : public Exchange {
     if (!shared_->options.on_access) return;
     record_.id = request_.id;
     record_.client = request_.client;
+    record_.trace_id = trace_.trace_id;
     record_.method = request_.method.substr(0, 16);
     record_.path = request_.path.substr(0, 256);
     record_.seconds =
@@ -155,6 +187,7 @@ class Turn final : public Exchange {
   mutable std::mutex mutex_;
   bool keep_;
   bool old_;  // HTTP/1.0: no chunks
+  TraceContext trace_;
   bool started_ = false;
   bool ended_ = false;
   std::atomic<bool> gone_{false};
