@@ -29,6 +29,7 @@ export async function streamAnswer(model, messages, settings, signal, onText) {
   const begin = performance.now();
   const made = { reason: null, tokens: 0 };
   let first = 0;
+  let pieces = 0;
   let last = 0;
   for await (const { data } of jsonEvents(await open(model, messages, settings, signal))) {
     if (data.usage) made.tokens = data.usage.completion_tokens;
@@ -38,12 +39,14 @@ export async function streamAnswer(model, messages, settings, signal, onText) {
     if (text) {
       last = performance.now();
       first ||= last;
+      ++pieces;
       onText(text);
     }
     made.reason = choice.finish_reason ?? made.reason;
   }
   if (first) made.first_s = (first - begin) / 1000;
-  if (last > first && made.tokens > 1) made.rate = (made.tokens - 1) / ((last - first) / 1000);
+  // A few pieces that came in one go tell nothing of the pace.
+  if (pieces > 3 && last - first > 50) made.rate = (made.tokens - 1) / ((last - first) / 1000);
   return made;
 }
 

@@ -36,6 +36,8 @@ function foldSettings() {
   const apply = () => document.querySelectorAll("details.settings").forEach((one) => (one.open = wide.matches));
   wide.addEventListener("change", apply);
   apply();
+  // The browser shows what is wrong with a field only where the field can be seen.
+  document.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 }
 
 async function start() {

@@ -20,5 +20,5 @@ export function parseMetrics(text) {
 export function total(samples, names, model = "", join = (a, b) => a + b) {
   const wanted = samples.filter(({ name, labels }) =>
     names.includes(name) && (!model || (labels.model ?? labels.model_name ?? model) === model));
-  return wanted.length > 0 ? wanted.map((one) => one.value).reduce(join) : null;
+  return wanted.length > 0 ? wanted.map((one) => one.value).reduce((a, b) => join(a, b)) : null;
 }

@@ -55,7 +55,8 @@ function fieldset(port) {
 function write() {
   try {
     const inputs = [...byId("tensor-inputs").children].map((one) => one.read());
-    byId("tensor-json").value = JSON.stringify({ inputs }, null, 1).replace(/\n {3,}/g, " ").replace(/\n +\]/g, "]");
+    const lines = inputs.map((one) => `  ${JSON.stringify(one)}`);
+    byId("tensor-json").value = `{"inputs": [\n${lines.join(",\n")}\n]}`;
     showError(byId("tensor-error"), null);
   } catch (error) {
     showError(byId("tensor-error"), { title: "The values are no JSON", message: error.message,
