@@ -156,6 +156,9 @@ def test_a_picture_is_drawn(page):
     page.one("#gallery summary").click()
     parameters = page.one("#gallery dl").text
     assert "Seed" in parameters and "7" in parameters and "Steps" in parameters
+    page.fill("#picture-form [name=seed]", 99)
+    page.click("#gallery .row button")
+    assert page.one("#picture-form [name=seed]").get_attribute("value") == "7"
     link = page.one("#gallery a[download]")
     assert link.get_attribute("href").startswith("blob:") and link.get_attribute("download").endswith(".png")
     assert not page.by("picture-progress").is_displayed()

@@ -9,24 +9,34 @@ export function pictureOf(base64, type = "image/png") {
   return new Blob([bytes], { type });
 }
 
-/** `onPreview` hears {picture, step, steps} while it is drawn. Gives {pictures, seed, size}. */
+// Without previews where the server does not offer them for this request.
+async function open(request, signal) {
+  const path = "v1/images/generations";
+  try {
+    return await ask("POST", path, { ...request, stream: true, partial_images: kPreviews }, signal);
+  } catch (error) {
+    if (error.status !== 400 || !/stream|partial_images/.test(error.message)) throw error;
+    return ask("POST", path, request, signal);
+  }
+}
+
+/** `onPreview` hears {picture, step, steps} while it is drawn. Gives {pictures, size}. */
 export async function drawPictures(request, signal, onPreview) {
-  const body = { ...request, stream: true, partial_images: kPreviews };
-  const answer = await ask("POST", "v1/images/generations", body, signal);
+  const answer = await open(request, signal);
   if (!answer.headers.get("Content-Type").startsWith("text/event-stream")) return whole(await answer.json());
-  const made = { pictures: [], seed: undefined, size: undefined };
+  const made = { pictures: [], size: undefined };
   for await (const { type, data } of jsonEvents(answer)) {
     if (type.endsWith("partial_image")) {
-      onPreview({ picture: pictureOf(data.b64_json), step: data.step, steps: data.steps });
+      const [step, steps] = data.steps ? [data.step, data.steps] : [data.partial_image_index + 1, kPreviews + 1];
+      onPreview({ picture: pictureOf(data.b64_json), step, steps });
     } else if (data.b64_json) {
       made.pictures.push(pictureOf(data.b64_json));
-      made.seed ??= data.seed;
       made.size ??= data.size;
     }
   }
   return made;
 }
 
-function whole({ data, seed, size }) {
-  return { pictures: data.map((one) => pictureOf(one.b64_json)), seed, size };
+function whole({ data, size }) {
+  return { pictures: data.map((one) => pictureOf(one.b64_json)), size };
 }

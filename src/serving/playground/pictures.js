@@ -7,7 +7,7 @@ let running = null; // AbortController
 let count = 0;
 
 function caption(request, made, index) {
-  const rows = { Seed: made.seed === undefined ? "chosen by the server" : `${made.seed}${index ? ` (picture ${index + 1})` : ""}`,
+  const rows = { Seed: `${request.seed}${index > 0 ? `, picture ${index + 1} of it` : ""}`,
     Size: made.size, Steps: request.steps, Guidance: request.guidance, Scheduler: request.scheduler,
     Without: request.negative_prompt, Model: request.model, Time: `${made.seconds.toFixed(1)} s` };
   const list = el("dl");
@@ -26,13 +26,12 @@ function figure(blob, request, made, index) {
       el("details", {}, el("summary", { text: "Parameters" }), caption(request, made, index)),
       el("div", { class: "row" },
         el("a", { class: "quiet", href: address, download: name, text: "Download", "aria-label": `Download ${name}` }),
-        button("Use again", () => useAgain(request, made), `Use the parameters of ${name} again`)))));
+        button("Use again", () => useAgain(request), `Use the parameters of ${name} again`)))));
 }
 
-function useAgain(request, made) {
-  const values = { ...request, seed: made.seed };
+function useAgain(request) {
   for (const field of byId("picture-form").elements) {
-    if (field.name && field.name !== "model") field.value = values[field.name] ?? "";
+    if (field.name && field.name !== "model") field.value = request[field.name] ?? "";
   }
   byId("picture-prompt").focus();
 }
@@ -54,7 +53,6 @@ function onPreview({ picture, step, steps }) {
   if (preview.src) URL.revokeObjectURL(preview.src);
   preview.src = URL.createObjectURL(picture);
   preview.hidden = false;
-  if (!steps) return;
   byId("picture-bar").value = step / steps;
   byId("picture-state").textContent = `Step ${step} of ${steps}`;
 }
@@ -84,7 +82,10 @@ export function begin() {
   });
   byId("picture-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!running && byId("picture-model").value) draw(filledIn(event.target));
+    if (running || !byId("picture-model").value) return;
+    // Chosen here, so that the picture can be drawn again.
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+    draw({ seed, ...filledIn(event.target) });
   });
   byId("picture-cancel").addEventListener("click", () => {
     running?.abort();
