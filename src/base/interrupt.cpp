@@ -1,6 +1,7 @@
 #include "base/interrupt.h"
 
 #include <csignal>
+#include <utility>
 
 #include "base/error.h"
 
@@ -8,6 +9,7 @@ namespace tenon {
 namespace {
 
 volatile std::sig_atomic_t g_interrupted = 0;
+thread_local const std::atomic<bool>* t_flag = nullptr;
 
 extern "C" void on_signal(int signal) {
   if (g_interrupted != 0) {
@@ -29,7 +31,13 @@ void catch_interrupts() {
 bool interrupted() noexcept { return g_interrupted != 0; }
 
 void check_interrupt() {
-  if (interrupted()) throw Error(ErrorCode::interrupted, "interrupted");
+  const bool unwanted = t_flag != nullptr && *t_flag;
+  if (interrupted() || unwanted) throw Error(ErrorCode::interrupted, "interrupted");
 }
+
+InterruptScope::InterruptScope(const std::atomic<bool>& flag) noexcept
+    : outer_(std::exchange(t_flag, &flag)) {}
+
+InterruptScope::~InterruptScope() { t_flag = outer_; }
 
 }  // namespace tenon

@@ -5,6 +5,8 @@
 
 #include <malloc.h>
 
+#include "base/interrupt.h"
+
 namespace tenon::serving {
 namespace {
 
@@ -72,21 +74,22 @@ void ModelRegistry::expect(const std::string& name) {
 }
 
 // Waits for its turn; from then on the place is this thread's until finish or give_up.
-void ModelRegistry::begin(const std::string& name) {
+std::shared_ptr<std::atomic<bool>> ModelRegistry::begin(const std::string& name) {
   std::unique_lock lock(mutex_);
   while (true) {
+    if (stopped_) throw Error(ErrorCode::interrupted, "the server ends");
     Place& mine = places_[name];  // waiting may outlive it
     if (!mine.loading) {
       mine.loading = true;
-      mine.dropped = false;
-      return;
+      mine.dropped = std::make_shared<std::atomic<bool>>(false);
+      return mine.dropped;
     }
     changed_.wait(lock);
   }
 }
 
 LoadPlan ModelRegistry::plan(const std::string& name, const LoadParameters& parameters,
-                             Reload reload) {
+                             bool only_changed) {
   Loader loader;
   {
     const std::lock_guard lock(mutex_);
@@ -113,7 +116,7 @@ LoadPlan ModelRegistry::plan(const std::string& name, const LoadParameters& para
   for (const auto& one : planned.versions) {
     Version& version = versions[one.version];
     const bool same = version.model != nullptr && !one.stamp.empty() && one.stamp == version.stamp;
-    version.loading = reload == Reload::all || !same;
+    version.loading = !only_changed || !same;
   }
   return planned;
 }
@@ -139,7 +142,7 @@ ModelRegistry::Made ModelRegistry::make(const std::string& name, const LoadPlan&
     {
       const std::lock_guard lock(mutex_);
       const Place& mine = places_.at(name);
-      if (mine.dropped) return made;
+      if (*mine.dropped) return made;
       if (!mine.versions.at(one.version).loading) continue;
     }
     try {
@@ -163,7 +166,8 @@ void ModelRegistry::finish(const std::string& name, const LoadPlan& plan, Made m
   for (auto& [number, version] : mine.versions) version.loading = false;
   for (const auto& [number, reason] : plan.refused) mine.versions[number].reason = reason;
   for (const auto& [number, reason] : failures.reasons) mine.versions[number].reason = reason;
-  if (mine.dropped) {
+  if (*mine.dropped) {
+    if (stopped_) throw Error(ErrorCode::interrupted, "the server ends");
     fail(ErrorCode::usage, "failed to load '{}': it was unloaded while it was loading", name);
   }
   if (!failures.reasons.empty() && mine.any_ready()) return;  // all of it stays as it was
@@ -204,15 +208,29 @@ void ModelRegistry::give_up(const std::string& name, const std::exception& error
   if (unknown && mine.versions.empty() && !mine.loader) places_.erase(found);
 }
 
-void ModelRegistry::load(const std::string& name, const LoadParameters& parameters, Reload reload) {
+void ModelRegistry::check_control(const char* what, const LoadParameters& parameters) const {
+  if (control_ == Control::polled) {
+    bad_input("explicit model load / unload is not allowed if polling is enabled");
+  }
+  if (control_ == Control::on_demand || parameters.empty()) return;
+  Error error(ErrorCode::bad_input,
+              fmt::format("{} with a config or files is not allowed: the server loads models as "
+                          "they lie there",
+                          what));
+  throw error.hint("start it with --model-control-mode explicit");
+}
+
+void ModelRegistry::run(const std::string& name, const LoadParameters& parameters,
+                        bool only_changed) {
   if (!is_model_name(name)) {
     throw UnknownModel(
         fmt::format("failed to load '{}', no model can have this name", shown(name)));
   }
-  begin(name);
+  const auto dropped = begin(name);
+  const InterruptScope scope(*dropped);
   LoadPlan planned;
   try {
-    planned = plan(name, parameters, reload);
+    planned = plan(name, parameters, only_changed);
   } catch (const std::exception& error) {
     give_up(name, error);
     throw;
@@ -223,7 +241,19 @@ void ModelRegistry::load(const std::string& name, const LoadParameters& paramete
   if (failures.first) std::rethrow_exception(failures.first);
 }
 
+void ModelRegistry::load(const std::string& name, const LoadParameters& parameters) {
+  check_control("load", parameters);
+  run(name, parameters, false);
+}
+
+void ModelRegistry::refresh(const std::string& name) { run(name, {}, true); }
+
 void ModelRegistry::unload(const std::string& name) {
+  check_control("unload", {});
+  drop(name);
+}
+
+void ModelRegistry::drop(const std::string& name) {
   std::vector<std::shared_ptr<ServedModel>> old;
   const std::lock_guard lock(mutex_);
   const auto found = places_.find(name);
@@ -232,7 +262,7 @@ void ModelRegistry::unload(const std::string& name) {
         fmt::format("failed to unload '{}', no model of this name is known", shown(name)));
   }
   Place& mine = found->second;
-  mine.dropped = mine.loading;
+  if (mine.loading) *mine.dropped = true;
   mine.unloaded = true;
   mine.reason = "unloaded";
   for (auto& [number, version] : mine.versions) {
@@ -244,10 +274,19 @@ void ModelRegistry::unload(const std::string& name) {
 }
 
 void ModelRegistry::forget(const std::string& name) {
-  unload(name);
+  drop(name);
   const std::lock_guard lock(mutex_);
   const auto found = places_.find(name);
   if (found != places_.end() && !found->second.loading) places_.erase(found);
+}
+
+void ModelRegistry::stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  for (auto& [name, place] : places_) {
+    if (place.loading) *place.dropped = true;
+  }
+  changed_.notify_all();
 }
 
 const ModelRegistry::Place& ModelRegistry::known(std::string_view name) const {
@@ -296,6 +335,7 @@ std::vector<ModelRegistry::Held> ModelRegistry::ready_models() const {
 }
 
 bool ModelRegistry::ready() const {
+  if (!strict_) return true;
   const std::lock_guard lock(mutex_);
   return std::all_of(places_.begin(), places_.end(), [](const auto& one) {
     const auto& [name, place] = one;

@@ -2,6 +2,7 @@
 // to each.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -25,6 +26,16 @@ class ModelRegistry {
  public:
   using Loader = std::function<std::shared_ptr<ServedModel>()>;
 
+  /// What clients may do.
+  enum class Control {
+    fixed,     ///< load again and unload what the server was started with
+    polled,    ///< nothing: the repository decides
+    on_demand  ///< all, also with parameters
+  };
+  void set_control(Control control) { control_ = control; }
+  /// False: `ready` is always true.
+  void set_strict_readiness(bool strict) { strict_ = strict; }
+
   /// Makes a name known that has one version, not yet loaded. Error(usage): it cannot be a name, or
   /// stands already.
   void add(const std::string& name, Loader loader);
@@ -34,20 +45,21 @@ class ModelRegistry {
   /// but a name that stands already may.
   void expect(const std::string& name);
 
-  enum class Reload {
-    all,      ///< every version is made anew
-    changed,  ///< versions whose stamp is the same stay
-  };
-  /// Loads the versions that the catalogue plans; what there was answers until the new ones are
-  /// warm, then goes. UnknownModel for a name that nobody knows. When a version fails, the error is
-  /// thrown: what was ready stays as it was, and where nothing was, the other versions get ready.
-  /// Loads of one name wait for each other.
-  void load(const std::string& name, const LoadParameters& parameters = {},
-            Reload reload = Reload::all);
-  /// All versions. Requests under way keep theirs until they end; a load under way fails.
+  /// For a client: loads the versions that the catalogue plans, each anew; what there was answers
+  /// until the new ones are warm, then goes. UnknownModel for a name that nobody knows;
+  /// Error(bad_input) when `control` does not allow it. When a version fails, the error is thrown:
+  /// what was ready stays as it was, and where nothing was, the other versions get ready. Loads of
+  /// one name wait for each other.
+  void load(const std::string& name, const LoadParameters& parameters = {});
+  /// The same for the server itself: allowed always, and versions whose stamp is the same stay.
+  void refresh(const std::string& name);
+  /// For a client: all versions go. Requests under way keep theirs until they end; a load under way
+  /// fails. Error as of `load`.
   void unload(const std::string& name);
-  /// Unloads, and the name is no longer known.
+  /// The same for the server itself, and the name is no longer known.
   void forget(const std::string& name);
+  /// Loads under way fail with Error(interrupted), and those to come.
+  void stop();
 
   struct Held {
     std::shared_ptr<ServedModel> model;
@@ -95,9 +107,9 @@ class ModelRegistry {
     bool wanted = false;  // the server is not ready without it
     std::map<std::string, Version, ByNumber> versions;
     bool loading = false;
-    bool dropped = false;   // the load under way is no longer wanted
-    bool unloaded = false;  // by request
-    std::string reason;     // of the whole
+    std::shared_ptr<std::atomic<bool>> dropped;  // the load under way is no longer wanted
+    bool unloaded = false;                       // by request
+    std::string reason;                          // of the whole
     bool any_ready() const;
   };
   using Made = std::map<std::string, std::shared_ptr<ServedModel>>;
@@ -106,8 +118,11 @@ class ModelRegistry {
     std::exception_ptr first;
   };
 
-  void begin(const std::string& name);
-  LoadPlan plan(const std::string& name, const LoadParameters& parameters, Reload reload);
+  void check_control(const char* what, const LoadParameters& parameters) const;
+  void run(const std::string& name, const LoadParameters& parameters, bool only_changed);
+  void drop(const std::string& name);
+  std::shared_ptr<std::atomic<bool>> begin(const std::string& name);
+  LoadPlan plan(const std::string& name, const LoadParameters& parameters, bool only_changed);
   Made make(const std::string& name, const LoadPlan& plan, Failures& failures);
   void finish(const std::string& name, const LoadPlan& plan, Made made, const Failures& failures);
   void give_up(const std::string& name, const std::exception& error);
@@ -115,12 +130,15 @@ class ModelRegistry {
   const Place& known(std::string_view name) const;
 
   std::shared_ptr<Catalogue> catalogue_;
+  Control control_ = Control::fixed;
+  bool strict_ = true;
   // The last to hold a model may be its own thread, which cannot end itself: models end here.
   std::shared_ptr<http::Workers> undertaker_ =
       std::make_shared<http::Workers>(1, std::size_t{1} << 20);
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Place, std::less<>> places_;
+  bool stopped_ = false;
 };
 
 }  // namespace tenon::serving
