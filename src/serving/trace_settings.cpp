@@ -1,5 +1,6 @@
 #include "serving/trace_settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -99,6 +100,7 @@ void TraceSettings::update(const std::string& model, const Changes& changes) {
   const std::lock_guard lock(mutex_);
   if (!model.empty() && changes.empty()) {
     models_.erase(model);
+    settle();
     return;
   }
   TraceValues start;
@@ -112,6 +114,13 @@ void TraceSettings::update(const std::string& model, const Changes& changes) {
     scope.file.reset();
   }
   scope.values = std::move(values);
+  settle();
+}
+
+void TraceSettings::settle() {
+  active_ = all_.values.timestamps ||
+            std::any_of(models_.begin(), models_.end(),
+                        [](const auto& one) { return one.second.values.timestamps; });
 }
 
 bool TraceSettings::take(Scope& scope, bool sampled) {

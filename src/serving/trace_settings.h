@@ -2,6 +2,7 @@
 // are written to as lines of OTLP/JSON.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -58,6 +59,8 @@ class TraceSettings {
   /// settings away.
   void update(const std::string& model, const Changes& changes);
 
+  /// Whether any request may be traced now.
+  bool active() const { return active_; }
   /// Writes the spans when it is the turn of this request, or when the client samples its trace.
   /// Never throws: what cannot be written is told once in the log.
   void record(const TracedRequest& request) noexcept;
@@ -71,6 +74,7 @@ class TraceSettings {
     std::string open_name;
   };
   const Scope& scope_of(const std::string& model) const;
+  void settle();
   bool take(Scope& scope, bool sampled);
   void write(Scope& scope, const TracedRequest& request);
 
@@ -79,6 +83,7 @@ class TraceSettings {
   Scope all_;
   std::map<std::string, Scope, std::less<>> models_;
   bool told_ = false;
+  std::atomic<bool> active_{false};
 };
 
 /// One line: an ExportTraceServiceRequest with the request's span and those of its phases.
