@@ -245,7 +245,7 @@ def test_no_width_needs_sideways_scrolling(page, width):
 
 
 def focused(page):
-    return page.js("const one = document.activeElement; return one.id || one.textContent.trim() || one.localName")
+    return page.js("const one = document.activeElement; return one === document.body ? 'body' : one.id || one.textContent.trim() || one.localName")
 
 
 def press(page, *keys):
