@@ -21,6 +21,9 @@ struct ModelOptions {
   int threads = 0;                ///< to compute with; 0: one per processor
   std::int64_t cache_tokens = 0;  ///< of text; 0: 16 full sequences, at most 16384
   std::int64_t queue = 64;        ///< requests that may wait
+  /// Of text: requests that have not started by then fail; zero: they wait.
+  std::chrono::milliseconds queue_timeout{0};
+  bool batch_invariant = false;  ///< of text: see batching/batch_invariant.h
 };
 
 /// Text when the engine keeps a cache, pictures when there is a unet, else plain tensors.
