@@ -8,23 +8,25 @@ std::string error_body(int, const std::string& message) {
   return Json{{"error", message}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+void respond_error(http::Exchange& exchange, const std::exception& error) {
+  http::Response response = error_response(error, error_body(0, message_of(error)));
+  if (response.status == 429) response.status = 503;  // Triton's word for a full queue
+  exchange.respond(std::move(response));
+}
+
 http::Handler guarded(http::Handler body) {
   return [body = std::move(body)](const std::shared_ptr<http::Exchange>& exchange) {
     try {
       body(exchange);
     } catch (const std::exception& error) {
-      http::Response response = error_response(error, error_body(0, message_of(error)));
-      if (response.status == 429) response.status = 503;  // Triton's word for a full queue
-      exchange->respond(std::move(response));
+      respond_error(*exchange, error);
     }
   };
 }
 
-Clock::time_point deadline_of(const Json& parameters, std::chrono::seconds patience) {
-  constexpr std::int64_t kDay = 86'400'000'000;
-  const std::int64_t timeout = get_int(parameters, "timeout", 0, kDay, 0);
-  if (timeout == 0) return Clock::now() + patience;
-  return Clock::now() + std::chrono::microseconds(timeout);
+std::string version_of(const http::Request& request) {
+  const auto found = request.parts.find("version");
+  return found == request.parts.end() ? std::string() : found->second;
 }
 
 void add_routes(http::Router& router, const Context& context) {
@@ -45,17 +47,19 @@ void add_routes(http::Router& router, const Context& context) {
     return http::Response{ready ? 200 : 400, "", "text/plain", {}};
   });
   quick("/v2", [] {
-    const Json body = {
-        {"name", "tenon"},
-        {"version", "0.1.0"},
-        {"extensions",
-         {"classification", "model_repository", "schedule_policy", "model_configuration",
-          "binary_tensor_data", "parameters", "statistics", "generate"}}};
+    const Json body = {{"name", "tenon"},
+                       {"version", "0.1.0"},
+                       {"extensions",
+                        {"classification", "model_repository", "schedule_policy",
+                         "model_configuration", "binary_tensor_data", "parameters", "statistics",
+                         "generate", "system_shared_memory", "trace", "logging"}}};
     return http::Response{200, body.dump(), "application/json", {}};
   });
   add_model_routes(router, context);
   add_infer_routes(router, context);
   add_generate_routes(router, context);
+  add_shared_memory_routes(router, context);
+  add_setting_routes(router, context);
 }
 
 }  // namespace tenon::serving::kserve

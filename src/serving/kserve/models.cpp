@@ -1,5 +1,4 @@
 // What there is to ask about models: metadata, configuration, statistics, and the repository.
-#include "serving/kserve/infer_request.h"
 #include "serving/kserve/kserve.h"
 #include "serving/kserve/load_parameters.h"
 #include "serving/kserve/ports.h"
@@ -13,11 +12,6 @@ void answer(const Exchange& exchange, const Json& body) {
   http::Response response;
   response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   exchange->respond(std::move(response));
-}
-
-std::string version_of(const http::Request& request) {
-  const auto found = request.parts.find("version");
-  return found == request.parts.end() ? std::string() : found->second;
 }
 
 Json metadata_of(const ModelInfo& info, const std::vector<std::string>& versions) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "serving/kserve/infer_request.h"
+#include "serving/kserve/infer_data.h"
 #include "serving/served_model.h"
 
 namespace tenon::serving::kserve {

@@ -1,38 +1,21 @@
-#include "serving/kserve/infer_request.h"
+#include "serving/kserve/infer_json.h"
 
 #include <charconv>
 #include <cstring>
 #include <set>
 
 #include "base/error.h"
+#include "serving/kserve/parameters.h"
 
 namespace tenon::serving::kserve {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, DType>, 10> kTypes = {{{"FP32", DType::f32},
-                                                                        {"FP16", DType::f16},
-                                                                        {"BF16", DType::bf16},
-                                                                        {"FP64", DType::f64},
-                                                                        {"INT8", DType::i8},
-                                                                        {"UINT8", DType::u8},
-                                                                        {"INT16", DType::i16},
-                                                                        {"INT32", DType::i32},
-                                                                        {"INT64", DType::i64},
-                                                                        {"BOOL", DType::boolean}}};
 constexpr std::size_t kMaxTensors = 1024;
 // Numbers as JSON take many times their size in memory; larger tensors come as bytes.
 constexpr std::size_t kMaxJson = std::size_t{16} << 20;
 
 std::string shortened(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
-}
-
-DType dtype_of(const std::string& datatype, const std::string& input) {
-  for (const auto& [name, type] : kTypes) {
-    if (name == datatype) return type;
-  }
-  bad_input("input '{}' has the datatype '{}', which no model here takes", input,
-            datatype.substr(0, 40));
 }
 
 Shape shape_of(const Json& input, const std::string& name) {
@@ -140,7 +123,7 @@ InferTensor from_json(const std::string& name, Shape shape, const std::string& d
       if (!one.is_string()) bad_input("input '{}': {} is no string", name, shortened(one));
       strings.push_back(one.get<std::string>());
     });
-    return {name, std::move(shape), std::move(strings)};
+    return {name, datatype, std::move(shape), std::move(strings), {}};
   }
   const DType dtype = dtype_of(datatype, name);
   // Before the tensor is made: the elements must be there.
@@ -153,46 +136,7 @@ InferTensor from_json(const std::string& name, Shape shape, const std::string& d
     if (i < static_cast<std::size_t>(tensor.count())) put(tensor, i, one, name);
     ++i;
   });
-  return {name, std::move(shape), std::move(tensor)};
-}
-
-Strings split_strings(std::string_view bytes, std::size_t count, const std::string& name) {
-  Strings strings;
-  while (!bytes.empty()) {
-    std::uint32_t length = 0;
-    if (bytes.size() < sizeof length) bad_input("input '{}': a length of 4 bytes is cut off", name);
-    std::memcpy(&length, bytes.data(), sizeof length);
-    bytes.remove_prefix(sizeof length);
-    if (length > bytes.size())
-      bad_input("input '{}': an element claims {} bytes, {} are left", name, length, bytes.size());
-    strings.emplace_back(bytes.substr(0, length));
-    bytes.remove_prefix(length);
-  }
-  if (strings.size() != count)
-    bad_input("input '{}': has {} elements, its shape needs {}", name, strings.size(), count);
-  return strings;
-}
-
-InferTensor from_bytes(const std::string& name, Shape shape, const std::string& datatype,
-                       std::string_view bytes) {
-  const auto count = static_cast<std::size_t>(element_count(shape));
-  if (datatype == "BYTES") {
-    Strings strings = split_strings(bytes, count, name);
-    return {name, std::move(shape), std::move(strings)};
-  }
-  const DType dtype = dtype_of(datatype, name);
-  if (count * dtype_size(dtype) != bytes.size()) {
-    bad_input("input '{}': has {} bytes, its shape {} needs {}", name, bytes.size(),
-              to_string(shape), count * dtype_size(dtype));
-  }
-  Tensor tensor(dtype, shape);
-  if (!bytes.empty()) std::memcpy(tensor.data(), bytes.data(), bytes.size());
-  if (dtype == DType::boolean) {
-    for (const std::uint8_t one : tensor.as<std::uint8_t>()) {
-      if (one > 1) bad_input("input '{}': a BOOL is {}, 0 or 1 was expected", name, one);
-    }
-  }
-  return {name, std::move(shape), std::move(tensor)};
+  return {name, datatype, std::move(shape), std::move(tensor), {}};
 }
 
 const Json& parameters_of(const Json& object, const std::string& where) {
@@ -241,8 +185,12 @@ void read_inputs(InferRequest& made, const Json& body, std::string_view bytes) {
     Shape shape = shape_of(input, name);
     const Json& parameters = parameters_of(input, name);
     const Json* data = find_field(input, "data");
-    if (find_field(parameters, "shared_memory_region") != nullptr)
-      bad_input("input '{}': shared memory is not offered: send the data", name);
+    if (auto place = place_of(parameters, name)) {
+      if (data != nullptr || find_field(parameters, "binary_data_size") != nullptr)
+        bad_input("input '{}': has data beside its region of shared memory", name);
+      made.inputs.push_back({name, datatype, std::move(shape), Strings(), std::move(place)});
+      continue;
+    }
     if (find_field(parameters, "binary_data_size") == nullptr) {
       if (data == nullptr) bad_input("input '{}': has neither \"data\" nor binary_data_size", name);
       made.inputs.push_back(from_json(name, std::move(shape), datatype, *data));
@@ -254,7 +202,7 @@ void read_inputs(InferRequest& made, const Json& body, std::string_view bytes) {
     if (size > bytes.size())
       bad_input("input '{}': binary_data_size is {}, {} bytes are left in the body", name, size,
                 bytes.size());
-    made.inputs.push_back(from_bytes(name, std::move(shape), datatype, bytes.substr(0, size)));
+    made.inputs.push_back(tensor_of_bytes(name, datatype, std::move(shape), bytes.substr(0, size)));
     bytes.remove_prefix(size);
   }
   if (!bytes.empty()) bad_input("{} bytes are left behind the data of all inputs", bytes.size());
@@ -262,40 +210,26 @@ void read_inputs(InferRequest& made, const Json& body, std::string_view bytes) {
 
 }  // namespace
 
-std::string_view datatype_name(DType type) {
-  for (const auto& [name, one] : kTypes) {
-    if (one == type) return name;
-  }
-  return "";
-}
-
-std::string_view InferTensor::datatype() const {
-  const auto* tensor = std::get_if<Tensor>(&data);
-  return tensor == nullptr ? "BYTES" : datatype_name(tensor->dtype());
-}
-
-InferRequest parse_infer(const http::Request& request) {
+ParsedInfer parse_infer(const http::Request& request) {
   const std::size_t length = json_length(request);
   if (length > kMaxJson)
     bad_input("the JSON has {} bytes, at most {} were expected: send tensors as binary data",
               length, kMaxJson);
   const Json body = parse_json(std::string_view(request.body).substr(0, length), "request");
   if (!body.is_object()) bad_input("request: a JSON object was expected");
-  InferRequest made;
-  made.id = get_string(body, "id", "");
-  made.parameters = parameters_of(body, "request");
-  made.all_binary = get_bool(made.parameters, "binary_data_output", false);
-  read_inputs(made, body, std::string_view(request.body).substr(length));
+  ParsedInfer made;
+  made.request.id = get_string(body, "id", "");
+  made.request.parameters = parameters_of(body, "request");
+  made.all_binary = get_bool(made.request.parameters, "binary_data_output", false);
+  read_inputs(made.request, body, std::string_view(request.body).substr(length));
   std::set<std::string> seen;
   for (const Json& output : list_of(body, "outputs")) {
     WantedOutput wanted;
     wanted.name = name_of(output, "outputs", seen);
     const Json& parameters = parameters_of(output, wanted.name);
-    wanted.binary = get_bool(parameters, "binary_data", made.all_binary);
-    wanted.classes = get_int(parameters, "classification", 0, 1 << 20, 0);
-    if (find_field(parameters, "shared_memory_region") != nullptr)
-      bad_input("output '{}': shared memory is not offered", wanted.name);
-    made.outputs.push_back(std::move(wanted));
+    made.binary[wanted.name] = get_bool(parameters, "binary_data", made.all_binary);
+    read_wanted(wanted, parameters);
+    made.request.outputs.push_back(std::move(wanted));
   }
   return made;
 }
