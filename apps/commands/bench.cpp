@@ -7,6 +7,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "commands/bench_server.h"
 #include "commands/commands.h"
 
 namespace tenon::apps {
@@ -132,15 +133,14 @@ Json Series::json() const {
           {"p99", quantile(0.99)}};
 }
 
-void add_bench(CLI::App& program, Common& common, int&) {
+void add_bench(CLI::App& program, Common& common, int& exit_code) {
   const auto options = std::make_shared<BenchOptions>();
+  const auto server = std::make_shared<ServerBenchOptions>();
   CLI::App* command =
       add_subcommand(program, common, "bench", "measure speed beside the machine's limits",
                      "tenon bench llama2-bf16.tenon llama2-int8.tenon --prompt-tokens 512");
-  command
-      ->add_option("SRC", options->sources,
-                   "bundles, checkpoints or ONNX folders; several take turns")
-      ->required();
+  command->add_option("SRC", options->sources,
+                      "bundles, checkpoints or ONNX folders; several take turns");
   command->add_option("--precision", options->precision,
                       "for what is not a bundle: fp32, bf16 or int8");
   command->add_option("--prompt-tokens", options->prompt_tokens, "length of the prompt")
@@ -153,7 +153,14 @@ void add_bench(CLI::App& program, Common& common, int&) {
   command->add_option("--height", options->height, "likewise");
   command->add_option("--repeat", options->repeat, "rounds counted")->check(CLI::Range(1, 1000));
   command->add_flag("--steps", options->steps, "time spent in each kernel, on standard error");
-  command->callback([options, &common] { bench(*options, common); });
+  add_server_options(*command, *server);
+  command->callback([options, server, &common, &exit_code] {
+    const bool loads = !server->server.empty() || !server->compare.empty();
+    if (loads == !options->sources.empty())
+      fail(ErrorCode::usage, "bench measures either models, SRC, or a server, --server URL");
+    if (!loads) return bench(*options, common);
+    bench_server(*server, options->prompt_tokens, options->new_tokens, common, exit_code);
+  });
 }
 
 }  // namespace tenon::apps
