@@ -198,18 +198,89 @@ void Scheduler::admit(TimePoint now, const Pages& pages, Budget& budget, Plan& p
   for (const auto& [id, state] : tasks_) {
     if (!state.running || state.paused) continue;
     ++active;
-    budget.pages -= pages_for(state.known + 1) - pages_for(state.computed);
+    budget.pages -= growth(state);
   }
-  for (; active < limits_.max_running && budget.tokens > 0; ++active) {
-    State* next = next_waiting(now);
-    if (next == nullptr) return;
+  while (State* next = next_waiting(now)) {
+    const bool fits = active < limits_.max_running && budget.tokens > 0;
+    if (!fits && !make_way(*next, active, pages, budget, plan)) return;
     while (!admit(*next, pages, budget, plan)) {
       // Those just admitted may count on the pages of a paused one.
       State* paused = plan.admitted.empty() ? paused_with_pages() : nullptr;
-      if (paused == nullptr) return;
-      preempt(*paused, pages, budget, plan);
+      if (paused != nullptr) {
+        preempt(*paused, pages, budget, plan);
+      } else if (!make_way(*next, active, pages, budget, plan)) {
+        return;
+      }
     }
+    ++active;
   }
+}
+
+/// Pages that it takes with all its tokens and the next one.
+std::int64_t Scheduler::growth(const State& state) const {
+  return pages_for(state.known + 1) - pages_for(state.computed);
+}
+
+/// Of those that run, unpaused, who has a lower priority: who gives way first stands first.
+std::vector<Scheduler::State*> Scheduler::below(int priority) {
+  std::vector<State*> found;
+  for (auto& [id, state] : tasks_) {
+    if (state.running && !state.paused && state.task.priority < priority) found.push_back(&state);
+  }
+  std::sort(found.begin(), found.end(), [](const State* a, const State* b) {
+    return std::tuple(a->task.priority, b->task.id) < std::tuple(b->task.priority, a->task.id);
+  });
+  return found;
+}
+
+/// Its chunk of this step goes to others.
+void Scheduler::take_back(State& state, Budget& budget, Plan& plan) {
+  const TaskId id = state.task.id;
+  const auto chunk = std::find_if(plan.chunks.begin(), plan.chunks.end(),
+                                  [&](const auto& other) { return other.task == id; });
+  if (chunk == plan.chunks.end()) return;
+  state.computed -= chunk->tokens;
+  budget.tokens += chunk->tokens;
+  budget.reserved.erase(id);  // its pages are still counted on, as its growth
+  plan.chunks.erase(chunk);
+}
+
+/// Takes from tasks of a lower priority what `next` still lacks. False, and nothing is changed,
+/// when all that they have is not enough.
+bool Scheduler::make_way(const State& next, std::int64_t& active, const Pages& pages,
+                         Budget& budget, Plan& plan) {
+  std::vector<State*> lower = below(next.task.priority);
+  std::erase_if(lower, [&](const State* state) {
+    return std::any_of(plan.admitted.begin(), plan.admitted.end(),
+                       [&](const auto& other) { return other.task == state->task.id; });
+  });
+  if (lower.empty()) return false;
+  const auto pages_of = [&](const State& state) {
+    const auto reserved = budget.reserved.find(state.task.id);
+    return growth(state) + pages.returned_by(state.task.id) +
+           (reserved == budget.reserved.end() ? 0 : reserved->second);
+  };
+  const std::int64_t needed = pages_for(next.known + 1);
+  std::int64_t could = budget.pages;
+  for (const State* state : lower) could += pages_of(*state);
+  if (could < needed) return false;
+  if (active < limits_.max_running && budget.pages >= needed) {
+    // Only tokens are missing: those of a chunk wait for the next step.
+    for (State* state : lower) {
+      if (budget.tokens > 0) break;
+      take_back(*state, budget, plan);
+    }
+    return budget.tokens > 0;
+  }
+  // Those just admitted may count on the pages of one that would go.
+  if (!plan.admitted.empty()) return false;
+  for (State* state : lower) {
+    if (active < limits_.max_running && budget.tokens > 0 && budget.pages >= needed) break;
+    budget.pages += growth(*state);
+    preempt(*state, pages, budget, plan);
+    --active;
+  }
+  return budget.tokens > 0 && budget.pages >= needed;
 }
 
 bool Scheduler::admit(State& state, const Pages& pages, Budget& budget, Plan& plan) {

@@ -80,7 +80,9 @@ struct Plan {
 /// Waiting tasks come in by priority, then preempted ones, then by the tokens that their client
 /// has had, then by arrival, as long as the pages for all of their tokens are there. A task that
 /// finds no page takes those of a paused one, else of the youngest of the lowest priority below
-/// itself, which waits to be computed again. Every decision follows from the calls so far.
+/// itself, which waits to be computed again. So does a waiting task that finds no place, no pages
+/// or no tokens left in the step, from tasks of a lower priority as it was given: how long somebody
+/// has waited lets nobody else go. Every decision follows from the calls so far.
 class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
@@ -131,6 +133,11 @@ class Scheduler {
   void preempt(State& victim, const Pages& pages, Budget& budget, Plan& plan);
   void admit(TimePoint now, const Pages& pages, Budget& budget, Plan& plan);
   bool admit(State& state, const Pages& pages, Budget& budget, Plan& plan);
+  bool make_way(const State& next, std::int64_t& active, const Pages& pages, Budget& budget,
+                Plan& plan);
+  std::vector<State*> below(int priority);
+  std::int64_t growth(const State& state) const;
+  void take_back(State& state, Budget& budget, Plan& plan);
   State* next_waiting(TimePoint now);
   State* paused_with_pages();
   void schedule(State& state, std::int64_t tokens, Budget& budget, Plan& plan);

@@ -229,6 +229,73 @@ TEST(Scheduler, QueueTimeoutsAndDeadlinesFireOnTime) {
   EXPECT_EQ(simulation.scheduler().next_deadline(), std::nullopt);
 }
 
+Task with_priority(int priority) {
+  Task task;
+  task.priority = priority;
+  return task;
+}
+
+TEST(Scheduler, ALowerPriorityGivesItsPlaceToAWaitingTask) {
+  SchedulerLimits limits;
+  limits.max_running = 2;
+  limits.page_tokens = kPageTokens;
+  Simulation simulation(limits, 64);
+  const TaskId first = simulation.add(4, 8, with_priority(1));
+  const TaskId second = simulation.add(4, 8);
+  const TaskId third = simulation.add(4, 8);
+  simulation.step();
+  const TaskId urgent = simulation.add(4, 8, with_priority(5));
+  const Plan plan = simulation.step();
+  EXPECT_THAT(plan.preempted, ElementsAre(second));
+  ASSERT_EQ(plan.admitted.size(), 1U);
+  EXPECT_EQ(plan.admitted[0].task, urgent);
+  // Equal ones wait, and so does whoever has only waited long.
+  simulation.add(4, 8, with_priority(1));
+  simulation.now += std::chrono::hours(1);
+  EXPECT_THAT(simulation.step().preempted, IsEmpty());
+  for (int i = 0; i < 100; ++i) simulation.step();
+  EXPECT_EQ(simulation.ended.size(), 5U);
+  EXPECT_THAT(simulation.ended, ::testing::IsSupersetOf({first, second, third, urgent}));
+}
+
+TEST(Scheduler, ALowerPriorityGivesItsPagesOnlyWhenTheyAreEnough) {
+  SchedulerLimits limits;
+  limits.page_tokens = kPageTokens;
+  Simulation simulation(limits, 8);
+  simulation.add(12, 3, with_priority(3));   // 4 pages
+  const TaskId low = simulation.add(12, 3);  // 4 pages
+  simulation.step();
+  const TaskId large = simulation.add(20, 3, with_priority(2));  // 6 pages: too many
+  Plan plan = simulation.step();
+  EXPECT_THAT(plan.preempted, IsEmpty());
+  EXPECT_THAT(plan.admitted, IsEmpty());
+  simulation.cancel(large);
+  const TaskId small = simulation.add(8, 3, with_priority(2));
+  plan = simulation.step();
+  EXPECT_THAT(plan.preempted, ElementsAre(low));
+  ASSERT_EQ(plan.admitted.size(), 1U);
+  EXPECT_EQ(plan.admitted[0].task, small);
+  for (int i = 0; i < 100; ++i) simulation.step();
+  EXPECT_EQ(simulation.ended.size(), 4U);
+}
+
+TEST(Scheduler, ALongPromptGivesItsTokensToAHigherPriority) {
+  SchedulerLimits limits;
+  limits.max_running = 4;
+  limits.step_tokens = 8;
+  limits.page_tokens = kPageTokens;
+  Simulation simulation(limits, 64);
+  const TaskId lengthy = simulation.add(80, 2);
+  simulation.step();
+  const TaskId urgent = simulation.add(6, 2, with_priority(1));
+  const Plan plan = simulation.step();
+  EXPECT_THAT(plan.preempted, IsEmpty());
+  ASSERT_EQ(plan.chunks.size(), 1U);
+  EXPECT_EQ(plan.chunks[0].task, urgent);
+  for (int i = 0; i < 100; ++i) simulation.step();
+  EXPECT_THAT(simulation.ended, ElementsAre(urgent, lengthy));
+}
+
 TEST(Scheduler, APausedTaskHoldsNobodyUp) {
   SchedulerLimits limits = small();
   limits.max_running = 1;
