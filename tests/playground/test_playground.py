@@ -165,6 +165,33 @@ def test_a_picture_is_drawn(page):
     assert page.complaints() == []
 
 
+def test_previews_come_from_events(page):
+    """As OpenAI streams pictures: previews, then the picture; cut at any byte."""
+    made = page.js("""
+        const { drawPictures } = await import('./playground/drawing.js');
+        const events = [
+            { type: 'image_generation.partial_image', b64_json: btoa('one'), partial_image_index: 0 },
+            { type: 'image_generation.partial_image', b64_json: btoa('two'), step: 3, steps: 4 },
+            { type: 'image_generation.completed', b64_json: btoa('whole'), size: '32x32' }];
+        const text = events.map((one) => `event: ${one.type}\\r\\ndata: ${JSON.stringify(one)}\\r\\n\\r\\n`).join('');
+        const bytes = new TextEncoder().encode(text);
+        const sent = [];
+        window.fetch = async (address, options) => {
+            sent.push(JSON.parse(options.body));
+            if (sent.length === 1) return new Response(
+                JSON.stringify({ error: { message: '"stream" is not offered' } }), { status: 400 });
+            const stream = new ReadableStream({ start(to) {
+                for (const byte of bytes) to.enqueue(new Uint8Array([byte]));
+                to.close(); } });
+            return new Response(stream, { headers: { 'Content-Type': 'text/event-stream' } });
+        };
+        const seen = [];
+        const made = await drawPictures({ prompt: 'p' }, undefined, (one) => seen.push([one.step, one.steps]));
+        return { sent, seen, size: made.size, text: await Promise.all(made.pictures.map((one) => one.text())) };""")
+    assert made["seen"] == [[1, 4], [3, 4]] and made["text"] == ["whole"] and made["size"] == "32x32"
+    assert made["sent"][0]["stream"] is True and made["sent"][1] == {"prompt": "p"}
+
+
 def test_a_picture_is_cancelled(page, server):
     draw(page, steps=200, n=4)
     page.until("!document.getElementById('picture-progress').hidden")

@@ -75,7 +75,8 @@ export async function* events(answer) {
   try {
     for (;;) {
       const { value, done } = await reader.read();
-      rest += decoder.decode(value ?? new Uint8Array(), { stream: !done }).replaceAll("\r\n", "\n");
+      rest += decoder.decode(value ?? new Uint8Array(), { stream: !done });
+      rest = rest.replaceAll("\r\n", "\n"); // of the whole: a pair may come in two pieces
       const blocks = rest.split("\n\n");
       rest = blocks.pop();
       for (const block of blocks) if (block.trim()) yield oneEvent(block);
