@@ -114,6 +114,8 @@ struct TextLoad {
   std::uint64_t cached_tokens = 0;
 };
 
+class ConstraintCache;
+
 using RequestId = std::uint64_t;
 
 /// Any number of threads. Destruction ends what runs with the reason "cancelled".
@@ -135,6 +137,14 @@ class TextService {
   virtual const text::OrderedJson& chat_variables() const = 0;
   /// The model's own defaults, with its end tokens.
   virtual const pipelines::GenerationConfig& defaults() const = 0;
+  /// What answers may be held to.
+  virtual ConstraintCache& constraints() = 0;
+
+  /// What is promised of an answer: "batch-invariant" (the same, bit for bit, whatever is computed
+  /// beside it) or "deterministic-per-batch" (the same in the same batches).
+  virtual std::string_view contract() const = 0;
+  /// Names the computation: engine and contract. The same for the same bits.
+  virtual const std::string& fingerprint() const = 0;
 };
 
 /// Where a request stands in a sequence: its requests are computed in their order, each in the

@@ -1,7 +1,10 @@
 #include "serving/text_answer.h"
 
+#include <mutex>
+
 #include "base/log.h"
 #include "serving/status.h"
+#include "serving/trace_request.h"
 
 namespace tenon::serving {
 
@@ -21,6 +24,80 @@ void TextAnswer::run(TextRequest request) {
   peer_->on_gone([model = held_.model, id] { model->text()->cancel(id); });
 }
 
+/// What the parts of one answer share. They may be told from several threads.
+struct TextAnswer::Parts {
+  std::mutex mutex;
+  std::shared_ptr<TextAnswer> answer;
+  std::vector<RequestId> ids;
+  std::size_t open = 0;
+  bool failed = false;
+  TextUsage usage;
+};
+
+/// One prompt of an answer: its sequences begin at `first` of those of the whole.
+class TextAnswer::Part final : public TextSink {
+ public:
+  Part(std::shared_ptr<Parts> parts, int first) : parts_(std::move(parts)), first_(first) {}
+  void token(const pipelines::TokenEvent& event) override {
+    const std::lock_guard lock(parts_->mutex);
+    if (parts_->failed) return;
+    pipelines::TokenEvent moved = event;
+    moved.sequence += first_;
+    parts_->answer->token(moved);
+  }
+  void finished(const TextUsage& usage) override {
+    const std::lock_guard lock(parts_->mutex);
+    parts_->usage.prompt_tokens += usage.prompt_tokens;
+    parts_->usage.cached_tokens += usage.cached_tokens;
+    parts_->usage.generated_tokens += usage.generated_tokens;
+    if (--parts_->open == 0 && !parts_->failed) parts_->answer->finished(parts_->usage);
+  }
+  void failed(const Error& error) override {
+    const std::lock_guard lock(parts_->mutex);
+    if (std::exchange(parts_->failed, true)) return;
+    for (const RequestId id : parts_->ids) parts_->answer->service().cancel(id);
+    parts_->answer->failed(error);
+  }
+  bool full() const override { return parts_->answer->full(); }
+
+ private:
+  std::shared_ptr<Parts> parts_;
+  int first_;
+};
+
+void TextAnswer::run_all(std::vector<TextRequest> requests) {
+  if (requests.size() == 1) return run(std::move(requests.front()));
+  held_.stats->begin();
+  counted_ = false;
+  const auto parts = std::make_shared<Parts>();
+  parts->answer = shared_from_this();
+  parts->open = requests.size();
+  std::vector<RequestId> ids;
+  {
+    // Nothing is told before all are accepted.
+    const std::lock_guard lock(parts->mutex);
+    int first = 0;
+    try {
+      for (TextRequest& request : requests) {
+        request.client = peer_->client();
+        const auto sequences = static_cast<int>(request.config.num_return_sequences);
+        parts->ids.push_back(
+            service().submit(std::move(request), std::make_shared<Part>(parts, first)));
+        first += sequences;
+      }
+    } catch (const std::exception& error) {
+      parts->failed = true;
+      for (const RequestId id : parts->ids) service().cancel(id);
+      count(status_of(error).outcome);
+      throw;
+    }
+    ids = parts->ids;
+  }
+  peer_->on_gone([model = held_.model, ids] {
+    for (const RequestId id : ids) model->text()->cancel(id);
+  });
+}
+
 void TextAnswer::token(const pipelines::TokenEvent& event) {
   if (!first_) first_ = Clock::now();
   if (event.sequence < 0 || static_cast<std::size_t>(event.sequence) >= sequences_.size()) return;
@@ -38,6 +115,7 @@ void TextAnswer::token(const pipelines::TokenEvent& event) {
 }
 
 void TextAnswer::finished(const TextUsage& usage) {
+  usage_ = usage;
   count(peer_->gone() ? Outcome::cancelled : Outcome::success);
   try {
     on_finished(usage);
@@ -64,6 +142,7 @@ void TextAnswer::count(Outcome outcome) {
   phases.infer = phases.total;
   if (first_) phases.input = *first_ - begin_;
   held_.stats->end(outcome, phases);
+  trace_request(*peer_, model().info(), outcome, begin_, phases, first_, usage_);
 }
 
 }  // namespace tenon::serving

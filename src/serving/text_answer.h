@@ -32,6 +32,9 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
 
   /// Submits and returns. What the service refuses is thrown before anything was answered.
   void run(TextRequest request);
+  /// The same for several prompts: the sequences of the second follow those of the first. When one
+  /// fails all do.
+  void run_all(std::vector<TextRequest> requests);
 
   void token(const pipelines::TokenEvent& event) final;
   void finished(const TextUsage& usage) final;
@@ -50,6 +53,8 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
   const std::vector<Sequence>& sequences() const { return sequences_; }
 
  private:
+  class Part;
+  struct Parts;
   static constexpr std::size_t kFull = std::size_t{256} << 10;
   void count(Outcome outcome);
 
@@ -58,6 +63,7 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
   std::vector<Sequence> sequences_;
   Clock::time_point begin_ = Clock::now();
   std::optional<Clock::time_point> first_;
+  TextUsage usage_;  // once it has finished
   bool counted_ = true;  // until run() has begun to count
 };
 

@@ -23,6 +23,8 @@ TextEngineOptions engine_options(const ModelParts& parts, const ModelOptions& op
   TextEngineOptions made;
   made.max_waiting = options.queue;
   made.cache_tokens = options.cache_tokens;
+  made.queue_timeout = options.queue_timeout;
+  made.batch_invariant = options.batch_invariant;
   if (made.cache_tokens == 0)
     made.cache_tokens = context == 0 ? kMaxCache : std::min(kMaxCache, context * kSequences);
   return made;

@@ -266,6 +266,37 @@ TEST(TextEngine, TheQueueHasALimitAndATime) {
   EXPECT_EQ(settled(engine, 2).queue_timeouts, 2U);
 }
 
+TEST(TextEngine, TheTimeOfTheQueueFiresInsideOfALongStep) {
+  TextEngineOptions options;
+  options.max_running = 1;
+  options.queue_timeout = milliseconds(50);
+  options.device = std::make_shared<std::mutex>();
+  TextEngine engine(model_of("llama-gqa"), cpu(), options);
+  TextRequest request;
+  request.prompt = {1, 2, 3};
+  request.config.max_new_tokens = 3;
+  const auto running = std::make_shared<Answer>();
+  const auto waiting = std::make_shared<Answer>();
+  const auto late = std::make_shared<Answer>();
+  {
+    const std::lock_guard step(*options.device);  // the step takes as long as this is held
+    engine.submit(request, running);
+    while (engine.metrics().running == 0 && running->ends() == 0 && engine.metrics().accepted == 0)
+      std::this_thread::sleep_for(milliseconds(1));
+    engine.submit(request, waiting);
+    request.deadline = serving::Clock::now() + milliseconds(10);
+    engine.submit(request, late);
+    ASSERT_TRUE(waiting->wait());
+    ASSERT_TRUE(late->wait());
+    EXPECT_THAT(waiting->error(), HasSubstr("before the model had come to it"));
+    EXPECT_THAT(late->error(), HasSubstr("before the model had come to it"));
+  }
+  ASSERT_TRUE(running->wait());
+  EXPECT_EQ(running->error(), "");
+  EXPECT_EQ(waiting->ends(), 1);
+  EXPECT_EQ(settled(engine, 3).queue_timeouts, 2U);
+}
+
 TEST(TextEngine, ADeadlineEndsWhatRuns) {
   TextEngine engine(model_of("llama-gqa"), cpu());
   const auto answer = std::make_shared<Answer>();

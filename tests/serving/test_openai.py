@@ -135,8 +135,8 @@ def test_image(server, tmp_path):
     {"temperature": "hot"}, {"top_p": 2}, {"n": 0}, {"n": 10**6}, {"best_of": 50}, {"stop": [""]}, {"stop": ["x"] * 99},
     {"logit_bias": {"x": 1}}, {"logit_bias": {"1": 1e9}}, {"logit_bias": {"99999999": 1}}, {"logprobs": 10**6},
     {"prompt": []}, {"prompt": [-1]}, {"prompt": [2**31]}, {"prompt": [10**8]}, {"prompt": None}, {"prompt": 5},
-    {"prompt": ["a", "b"]}, {"prompt": "word " * 5000}, {"stream": "yes"}, {"stream_options": {"include_usage": True}},
-    {"response_format": {"type": "json_object"}}, {"guided_json": {}}, {"model": None}, {"model": 7},
+    {"echo": True, "logprobs": 1}, {"prompt": "word " * 5000}, {"stream": "yes"}, {"stream_options": {"include_usage": True}},
+    {"prompt_logprobs": 1}, {"unknown_field": 1}, {"user": 5}, {"metadata": "x"}, {"model": None}, {"model": 7},
     {"model": "pictures"}, {"model": "sums"}, {"presence_penalty": 1e300}, {"seed": 1.5}, {"suffix": "x"},
 ])
 def test_refusals(server, changes):

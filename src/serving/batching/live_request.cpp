@@ -64,6 +64,13 @@ void LiveRequest::started(std::int64_t prefix_tokens, TextMetrics& metrics) {
   metrics.queue.add(seconds(Clock::now() - arrival_));
 }
 
+void LiveRequest::expire() {
+  const DeadlineExceeded error(fmt::format(
+      "the time of the request was over after {:.3f} s, before the model had come to it",
+      seconds(Clock::now() - arrival_)));
+  tell([&](TextSink& sink) { sink.failed(error); });
+}
+
 bool LiveRequest::choose(std::size_t sequence, std::span<float> scores, TextMetrics& metrics) {
   Sequence& chosen = sequences_[sequence];
   const pipelines::TokenEvent event = pipelines::next_token(

@@ -2,6 +2,7 @@
 // of them.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -32,6 +33,13 @@ class LiveRequest {
   /// The receiver lags, or fails: see TextSink::full.
   bool is_full() const;
   bool is_broken() const { return is_broken_; }
+  bool is_started() const { return is_started_; }
+
+  /// The engine takes it, or the clock of the queue ends it: true for the first who asks. Only then
+  /// may the asker tell the sink anything. Any thread.
+  bool claim() { return !is_claimed_.exchange(true); }
+  /// By the clock, after its claim: tells the sink that the time is over.
+  void expire();
 
   /// The first step of it, or a later one after a preemption, found so many tokens of its prompt.
   void started(std::int64_t prefix_tokens, TextMetrics& metrics);
@@ -65,7 +73,8 @@ class LiveRequest {
   TextUsage usage_;
   Clock::time_point arrival_;
   bool is_started_ = false;
-  bool is_broken_ = false;
+  std::atomic<bool> is_claimed_{false};
+  std::atomic<bool> is_broken_{false};  // the clock and the engine may meet in it
 };
 
 }  // namespace tenon::serving

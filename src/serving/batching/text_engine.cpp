@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "serving/batching/batch_invariant.h"
+#include "serving/batching/fingerprint.h"
 
 namespace tenon::serving {
 namespace {
@@ -35,13 +36,17 @@ TextEngine::TextEngine(TextModel model, backend::Backend& backend, const TextEng
       options_(options),
       session_(engine_of(model_, backend, options), backend, options.cache_tokens),
       context_length_(pipelines::SessionDecoder(session_).context_length()),
+      constraints_(model_.tokenizer.get()),
       scheduler_(limits_of(options, session_)),
       pool_(session_.pages(), options.share_prefixes && !session_.depends_on_length(),
             [this](TaskId task) {
               const Place& place = places_.at(task);
               return place.request->ids(place.sequence);
-            }) {
+            }),
+      // The engine counts it and forgets it, after its step.
+      clock_([this](RequestId id) { cancel(id); }) {
   if (model_.tokenizer != nullptr) text_.emplace(*model_.tokenizer);
+  fingerprint_ = serving::fingerprint(*model_.engine, contract());
   thread_ = std::thread([this] { run(); });
 }
 
@@ -59,6 +64,10 @@ const text::Tokenizer& TextEngine::tokenizer() const {
   return *model_.tokenizer;
 }
 
+std::string_view TextEngine::contract() const {
+  return options_.batch_invariant ? "batch-invariant" : "deterministic-per-batch";
+}
+
 const text::ChatTemplate* TextEngine::chat_template() const {
   return model_.chat_template ? &*model_.chat_template : nullptr;
 }
@@ -71,7 +80,7 @@ RequestId TextEngine::submit(TextRequest request, std::shared_ptr<TextSink> sink
   }
   request.priority = std::clamp(request.priority, -100, 100);
   auto live =
-      std::make_unique<LiveRequest>(id, std::move(request), std::move(sink), session_.vocabulary(),
+      std::make_shared<LiveRequest>(id, std::move(request), std::move(sink), session_.vocabulary(),
                                     context_length_, text_ ? &*text_ : nullptr);
   const auto count = static_cast<std::int64_t>(live->sequences());
   if (count > options_.max_waiting) {
@@ -94,9 +103,15 @@ RequestId TextEngine::submit(TextRequest request, std::shared_ptr<TextSink> sink
                          std::clamp(std::ceil(each_s * turns), 1.0, 60.0))));
     }
     fresh_ += count;
-    mail_.first.push_back(std::move(live));
+    mail_.first.push_back(live);
   }
   mail_came_.notify_all();
+  std::optional<TimePoint> end = live->request().deadline;
+  if (options_.queue_timeout.count() > 0) {
+    const TimePoint queue_end = live->arrival() + options_.queue_timeout;
+    end = end ? std::min(*end, queue_end) : queue_end;
+  }
+  if (end) clock_.add(*end, live);
   return id;
 }
 
@@ -145,7 +160,7 @@ void TextEngine::run() {
       for (const RequestId id : mail.second) {
         const auto found = requests_.find(id);
         if (found == requests_.end()) continue;
-        found->second->cancel(metrics_);
+        if (claim(*found->second)) found->second->cancel(metrics_);
         forget(*found->second);
       }
       idle = !step();
@@ -157,8 +172,18 @@ void TextEngine::run() {
     publish();
   }
   for (auto& request : mail.first) accept(std::move(request));
-  for (auto& [id, request] : requests_) request->cancel(metrics_);
+  for (auto& [id, request] : requests_) {
+    if (claim(*request)) request->cancel(metrics_);
+  }
   publish();
+}
+
+/// Whether the engine may tell the sink. Not of what the clock has ended: that is only counted.
+bool TextEngine::claim(LiveRequest& request) {
+  if (request.is_started() || request.claim()) return true;
+  ++metrics_.failed;
+  ++metrics_.queue_timeouts;
+  return false;
 }
 
 /// False when the engine is to stop.
@@ -185,7 +210,7 @@ bool TextEngine::wait_for_mail(bool idle, Mail& mail) {
   return !is_stopping_;
 }
 
-void TextEngine::accept(std::unique_ptr<LiveRequest> request) {
+void TextEngine::accept(std::shared_ptr<LiveRequest> request) {
   LiveRequest& live = *request;
   requests_[live.id()] = std::move(request);
   ++metrics_.accepted;
@@ -213,7 +238,7 @@ bool TextEngine::step() {
   for (auto at = requests_.begin(); at != requests_.end();) {
     LiveRequest& request = *(at++)->second;
     if (request.is_broken()) {
-      request.cancel(metrics_);
+      if (claim(request)) request.cancel(metrics_);
       forget(request);
       continue;
     }
@@ -236,6 +261,10 @@ void TextEngine::carry_out(const Plan& plan) {
     if (place == places_.end()) continue;  // with another of its request
     LiveRequest& request = *place->second.request;
     const double waited = std::chrono::duration<double>(Clock::now() - request.arrival()).count();
+    if (!claim(request)) {
+      forget(request);
+      continue;
+    }
     if (expired.queued) ++metrics_.queue_timeouts;
     request.fail(
         DeadlineExceeded(fmt::format("the time of the request was over after {:.3f} s{}", waited,
@@ -248,6 +277,10 @@ void TextEngine::carry_out(const Plan& plan) {
   for (const auto& admission : plan.admitted) {
     const auto place = places_.find(admission.task);
     if (place == places_.end()) continue;
+    if (!claim(*place->second.request)) {
+      forget(*place->second.request);
+      continue;
+    }
     const std::int64_t prefix = pool_.open(admission.task);
     if (prefix != admission.prefix_tokens)
       fail(ErrorCode::internal, "{} tokens were known of {}", prefix, admission.prefix_tokens);
@@ -345,7 +378,7 @@ void TextEngine::fail_all(const Error& error) {
   log::warn("all requests of the model failed: {}", error.what());
   while (!requests_.empty()) {
     LiveRequest& request = *requests_.begin()->second;
-    request.fail(error, metrics_);
+    if (claim(request)) request.fail(error, metrics_);
     forget(request);
   }
 }

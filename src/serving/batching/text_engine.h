@@ -14,6 +14,8 @@
 #include "pipelines/text_generation/session_decoder.h"
 #include "serving/batching/live_request.h"
 #include "serving/batching/page_pool.h"
+#include "serving/batching/queue_clock.h"
+#include "serving/constraint_cache.h"
 #include "serving/served_model.h"
 #include "session/decoder_session.h"
 
@@ -32,7 +34,9 @@ struct TextEngineOptions {
   std::int64_t max_running = 64;      ///< sequences in one step
   std::int64_t max_waiting = 256;     ///< sequences that have not started
   std::int64_t step_tokens = 512;     ///< more makes prompts faster and tokens less even
-  /// Requests that have not started by then fail; zero: they wait.
+  /// Requests that have not started by then fail, at that time, whatever a step takes; zero: they
+  /// wait. The same holds for the deadline of a request that has not started; one that runs ends
+  /// with the step.
   std::chrono::milliseconds queue_timeout{0};
   std::chrono::milliseconds aging{10000};  ///< see SchedulerLimits
   bool share_prefixes = true;
@@ -63,6 +67,9 @@ class TextEngine final : public TextService {
   const text::ChatTemplate* chat_template() const override;
   const text::OrderedJson& chat_variables() const override { return model_.chat_variables; }
   const pipelines::GenerationConfig& defaults() const override { return model_.defaults; }
+  ConstraintCache& constraints() override { return constraints_; }
+  std::string_view contract() const override;
+  const std::string& fingerprint() const override { return fingerprint_; }
   /// The most tokens of a sequence, prompt and answer.
   std::int64_t context_length() const { return context_length_; }
 
@@ -74,11 +81,11 @@ class TextEngine final : public TextService {
     std::size_t sequence;
     bool leads;  // the first of the request
   };
-  using Mail = std::pair<std::vector<std::unique_ptr<LiveRequest>>, std::vector<RequestId>>;
+  using Mail = std::pair<std::vector<std::shared_ptr<LiveRequest>>, std::vector<RequestId>>;
 
   void run();
   bool wait_for_mail(bool idle, Mail& mail);
-  void accept(std::unique_ptr<LiveRequest> request);
+  void accept(std::shared_ptr<LiveRequest> request);
   bool step();
   void carry_out(const Plan& plan);
   void forward(const Plan& plan);
@@ -87,6 +94,7 @@ class TextEngine final : public TextService {
   void fail_chunks(const Plan& plan, const Error& error);
   void end_sequence(TaskId task);
   void forget(LiveRequest& request);
+  bool claim(LiveRequest& request);
   void fail_all(const Error& error);
   void publish();
 
@@ -95,10 +103,12 @@ class TextEngine final : public TextService {
   session::DecoderSession session_;
   std::int64_t context_length_;
   std::optional<pipelines::TokenizerStream> text_;
+  ConstraintCache constraints_;
+  std::string fingerprint_;
   // Of the engine's thread.
   Scheduler scheduler_;
   PagePool pool_;
-  std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> requests_;
+  std::unordered_map<RequestId, std::shared_ptr<LiveRequest>> requests_;
   std::unordered_map<RequestId, std::vector<TaskId>> tasks_of_;
   std::unordered_map<TaskId, Place> places_;
   TaskId last_task_ = 0;
@@ -114,6 +124,7 @@ class TextEngine final : public TextService {
   std::int64_t fresh_ = 0;  // sequences that have not started
   std::uint64_t rejected_ = 0;
   TextMetrics published_;
+  QueueClock clock_;
   std::thread thread_;  // the last: it uses all of the above
 };
 

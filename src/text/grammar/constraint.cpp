@@ -62,6 +62,15 @@ Constraint::Constraint(Grammar grammar, std::shared_ptr<const TokenTrie> tokens)
 
 std::size_t Constraint::vocabulary() const { return state_->tokens->size(); }
 
+std::size_t Constraint::bytes() const {
+  const std::lock_guard lock(state_->mutex);
+  const Program& program = *state_->program;
+  return state_->current->bytes() + state_->masks.bytes() +
+         program.states.size() * sizeof(Program::State) +
+         program.edges.size() * sizeof(Program::ByteEdge) +
+         program.calls.size() * sizeof(Program::Call);
+}
+
 Matcher::Matcher(const Constraint& constraint) : shared_(constraint.state_) {
   const std::lock_guard lock(shared_->mutex);
   automaton_ = shared_->current;

@@ -26,6 +26,8 @@ class Constraint {
 
   /// Number of token ids.
   std::size_t vocabulary() const;
+  /// Of memory that it holds now, without the tokens; it grows with use, to a limit.
+  std::size_t bytes() const;
 
  private:
   friend class Matcher;

@@ -22,6 +22,7 @@ class TokenMasks {
 
   /// Kept in the automaton's state. `first`: the token begins the text.
   std::shared_ptr<const TokenMask> mask(Automaton& automaton, std::int32_t state, bool first);
+  std::size_t bytes() const { return bytes_; }
 
  private:
   struct Interval {
