@@ -357,7 +357,9 @@ def test_the_page_works_with_a_key(chromium, doubler, tmp_path):
         status, headers, _ = server.ask(server.openai, "GET", "/", headers={"Accept": "text/html"})
         assert status == 401 and headers["WWW-Authenticate"].startswith("Basic ")
         assert server.ask(server.openai, "GET", "/playground/app.js")[0] == 401
-        page = Page(chromium, f"http://me:{KEY}@127.0.0.1:{server.openai}/")
+        # As if a person had entered it: from then on the browser gives it by itself.
+        chromium.get(f"http://me:{KEY}@127.0.0.1:{server.openai}/")
+        page = Page(chromium, f"http://127.0.0.1:{server.openai}/")
         page.size(1280, 900)
         page.open()
         page.settings("neox-instruct", temperature=0, max_tokens=20)
