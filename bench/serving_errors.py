@@ -38,6 +38,7 @@ def openvino(models, precision, ids):
 def onnxruntime(models, precision, ids):
     import onnxruntime as ort
 
+    decoder = json.loads((models / f"og-{precision}" / "genai_config.json").read_text())["model"]["decoder"]
     session = ort.InferenceSession(str(models / f"og-{precision}" / "model.onnx"), providers=["CPUExecutionProvider"])
     count, given = len(ids), {}
     for value in session.get_inputs():
@@ -48,7 +49,7 @@ def onnxruntime(models, precision, ids):
         elif value.name == "position_ids":
             given[value.name] = np.arange(count, dtype=np.int64)[None]
         else:
-            given[value.name] = np.zeros([1, value.shape[1], 0, value.shape[3]], np.float32)
+            given[value.name] = np.zeros([1, decoder["num_key_value_heads"], 0, decoder["head_size"]], np.float32)
     return session.run(["logits"], given)[0][0].astype(np.float32)
 
 
