@@ -37,9 +37,12 @@ struct Question {
 };
 using Shared = std::shared_ptr<const Question>;
 
-void give(const Question& question, std::vector<InferTensor> outputs) {
+// `counted` is called before the answer leaves: who has it finds itself in the statistics.
+template <typename Counted>
+void give(const Question& question, std::vector<InferTensor> outputs, const Counted& counted) {
   InferAnswer made = question.answer(std::move(outputs));
   if (Clock::now() > question.deadline) throw DeadlineExceeded("the time for the request is over");
+  counted();
   question.reply->answer(std::move(made));
 }
 
@@ -164,11 +167,12 @@ void draw(const Question& question) {
   if (peer->gone()) throw Error(ErrorCode::interrupted, "the client has gone");
   if (result.cancelled) throw DeadlineExceeded("the time for the request is over");
   const auto computed = Clock::now();
-  give(question, image_output(result.images));
-  const auto end = Clock::now();
-  count(question, Outcome::success,
-        {end - question.begin, Nanoseconds(0), parsed - question.begin, computed - parsed,
-         end - computed});
+  give(question, image_output(result.images), [&] {
+    const auto end = Clock::now();
+    count(question, Outcome::success,
+          {end - question.begin, Nanoseconds(0), parsed - question.begin, computed - parsed,
+           end - computed});
+  });
 }
 
 void count_failure(const Question& question, const std::exception& error) {
@@ -211,12 +215,13 @@ class TensorReply final : public TensorSink {
       for (const auto& spec : question.held->info().outputs)
         outputs.push_back(output_of(spec.name, std::move(result.outputs.at(spec.name))));
       const auto computed = Clock::now();
-      give(question, std::move(outputs));
-      const auto end = Clock::now();
-      count(question, Outcome::success,
-            {end - question.begin, result.queue, result.input, result.infer,
-             result.output + (end - computed)},
-            static_cast<std::uint64_t>(result.inferences), 0);
+      give(question, std::move(outputs), [&] {
+        const auto end = Clock::now();
+        count(question, Outcome::success,
+              {end - question.begin, result.queue, result.input, result.infer,
+               result.output + (end - computed)},
+              static_cast<std::uint64_t>(result.inferences), 0);
+      });
     } catch (const std::exception& error) {
       count_failure(question, error);
       question.reply->failed(error);
