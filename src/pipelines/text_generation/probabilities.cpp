@@ -2,6 +2,7 @@
 #include "pipelines/text_generation/probabilities.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -32,7 +33,19 @@ std::vector<double> softmax(std::span<const float> scores) {
 }
 
 std::int32_t argmax(std::span<const float> scores) {
-  return static_cast<std::int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+  // A maximum of several lanes and a search for it: the loop of max_element cannot be vectorised.
+  constexpr std::size_t kLanes = 32;
+  std::array<float, kLanes> lanes;
+  lanes.fill(-std::numeric_limits<float>::infinity());
+  std::size_t i = 0;
+  for (; i + kLanes <= scores.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+      lanes[lane] = lanes[lane] < scores[i + lane] ? scores[i + lane] : lanes[lane];
+  }
+  float highest = *std::max_element(lanes.begin(), lanes.end());
+  for (; i < scores.size(); ++i) highest = std::max(highest, scores[i]);
+  const auto found = std::find(scores.begin(), scores.end(), highest);
+  return found == scores.end() ? 0 : static_cast<std::int32_t>(found - scores.begin());
 }
 
 std::vector<std::int64_t> top_indices(std::span<const float> scores, std::int64_t count) {

@@ -89,8 +89,9 @@ std::string SequenceState::finish(FinishReason reason) {
 
 void check_logits(std::span<const float> logits, std::int64_t position) {
   const auto is_nan = [](float value) { return std::isnan(value); };
-  const auto bad = std::find_if(logits.begin(), logits.end(), is_nan);
-  if (bad != logits.end()) {
+  // Counting does not stop early, so that several are compared at a time.
+  if (std::count_if(logits.begin(), logits.end(), is_nan) > 0) {
+    const auto bad = std::find_if(logits.begin(), logits.end(), is_nan);
     throw Error(ErrorCode::check_failed,
                 fmt::format("the model's scores for token {} hold NaN (first for id {}), numbers "
                             "were expected",
