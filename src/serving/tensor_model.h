@@ -1,29 +1,22 @@
-// A model of plain tensors behind a queue.
+// A model of plain tensors.
 #pragma once
 
-#include "backend/cpu/cpu_backend.h"
 #include "serving/make_model.h"
-#include "serving/turnstile.h"
+#include "serving/tensors/tensor_engine.h"
 
 namespace tenon::serving {
 
-class TensorModel final : public ServedModel, public TensorService {
+class TensorModel final : public ServedModel {
  public:
+  /// The threads of `options` are shared out among the instances, one each at least.
   TensorModel(ModelParts parts, const ModelOptions& options);
 
   const ModelInfo& info() const override { return info_; }
-  TensorService* tensors() override { return this; }
-
-  /// Runs in the caller's thread, one request after the other.
-  RequestId submit(TensorRequest request, std::shared_ptr<TensorSink> sink) override;
-  void cancel(RequestId) override {}
-  std::int64_t waiting() const override { return turnstile_.waiting(); }
+  TensorService* tensors() override { return engine_.get(); }
 
  private:
   ModelInfo info_;
-  backend::CpuBackend backend_;
-  session::TensorSession session_;
-  Turnstile turnstile_;
+  std::unique_ptr<TensorEngine> engine_;
 };
 
 }  // namespace tenon::serving
