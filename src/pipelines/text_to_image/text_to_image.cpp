@@ -1,348 +1,69 @@
 #include "pipelines/text_to_image/text_to_image.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 
-#include "base/clock.h"
 #include "base/error.h"
-#include "base/interrupt.h"
-#include "image/resize.h"
-#include "image/tensor_form.h"
-#include "pipelines/text_to_image/guidance.h"
-#include "pipelines/text_to_image/preflight.h"
-#include "pipelines/text_to_image/preview.h"
-#include "pipelines/text_to_image/schedulers/scheduler.h"
-#include "pipelines/text_to_image/vae_tiling.h"
+#include "pipelines/text_to_image/picture_run.h"
 
 namespace tenon::pipelines {
 namespace {
 
-// diffusers corrects old configs when a pipeline is made, each pipeline in its own way.
-Json corrected(Json config, bool inpainting, std::vector<std::string>& notes) {
-  const auto set = [&](const char* key, const Json& value) {
-    const Json* found = find_field(config, key);
-    if (found != nullptr && *found != value) {
-      notes.push_back(
-          fmt::format("the scheduler's config has {} {}; {} is taken, as diffusers does", key,
-                      found->dump(), value.dump()));
-    }
-    config[key] = value;
-  };
-  set("steps_offset", 1);
-  if (inpainting) {
-    set("skip_prk_steps", true);
-  } else {
-    set("clip_sample", false);
-  }
-  return config;
+bool equal_rows(const Shape& a, const Shape& b) {
+  return std::equal(a.begin() + 1, a.end(), b.begin() + 1, b.end());
 }
 
-/// One run: its parts are the phases, in order.
-class Run {
- public:
-  Run(DiffusionModels& models, const text::Tokenizer& tokenizer, const Json& scheduler_config,
-      const ImageRequest& request, const OnStep& on_step)
-      : models_(models),
-        facts_(models.facts()),
-        tokenizer_(tokenizer),
-        request_(request),
-        on_step_(on_step),
-        noise_(request.seeds) {
-    config_ = corrected(scheduler_config, request.mask.has_value(), result_.notes);
-  }
+bool share_a_call(const PictureRun::Question& a, const PictureRun::Question& b) {
+  return a.timestep == b.timestep && equal_rows(a.sample.shape(), b.sample.shape()) &&
+         equal_rows(a.states->shape(), b.states->shape()) &&
+         (a.time_cond != nullptr) == (b.time_cond != nullptr);
+}
 
-  ImageResult run() {
-    encode_texts();
-    prepare_schedule();
-    prepare_latents();
-    if (!loop()) {
-      result_.cancelled = true;
-    } else {
-      decode();
+// The answers of a group one after the other; nothing when that fails, whose fault it may be.
+std::optional<Tensor> joined_call(DiffusionModels& models,
+                                  const std::vector<PictureRun::Question>& questions,
+                                  const std::vector<std::size_t>& group) {
+  try {
+    const PictureRun::Question& first = questions[group.front()];
+    Tensor sample = first.sample;
+    Tensor states = *first.states;
+    std::optional<Tensor> time_cond;
+    if (first.time_cond != nullptr) time_cond = *first.time_cond;
+    for (std::size_t k = 1; k < group.size(); ++k) {
+      const PictureRun::Question& one = questions[group[k]];
+      sample = join_batches(sample, one.sample);
+      states = join_batches(states, *one.states);
+      if (time_cond) time_cond = join_batches(*time_cond, *one.time_cond);
     }
-    result_.latents = std::move(latents_);
-    return std::move(result_);
+    Tensor output =
+        models.predict_noise(sample, first.timestep, states, time_cond ? &*time_cond : nullptr);
+    if (output.shape().empty() || output.shape().front() != sample.shape().front()) return {};
+    return output;
+  } catch (const std::exception&) {
+    return {};
   }
+}
 
-  void check(const std::vector<Finding>& findings) {
-    for (const auto& finding : findings) {
-      if (finding.severity == Finding::Severity::error) {
-        throw Error(ErrorCode::usage, finding.message).hint(finding.advice);
-      }
-      result_.notes.push_back(finding.text());
+// Calls the unet for the questions of a group; `give(k, output)` gets what question k is answered
+// with, or what throws. What fails for all is asked again one by one.
+template <typename Give>
+void predict(DiffusionModels& models, const std::vector<PictureRun::Question>& questions,
+             const std::vector<std::size_t>& group, const Give& give) {
+  const auto call = [&](const PictureRun::Question& one) {
+    return models.predict_noise(one.sample, one.timestep, *one.states, one.time_cond);
+  };
+  if (group.size() > 1) {
+    const auto output = joined_call(models, questions, group);
+    std::int64_t from = 0;
+    for (const std::size_t k : group) {
+      if (!output) break;
+      const std::int64_t rows = questions[k].sample.shape().front();
+      give(k, [&] { return batch_slice(*output, from, rows); });
+      from += rows;
     }
+    if (output) return;
   }
-  const Json& config() const { return config_; }
-
- private:
-  void encode_texts() {
-    const auto start = std::chrono::steady_clock::now();
-    guided_ = uses_guidance(request_, facts_);
-    const PromptStates states =
-        encode_prompts(models_, tokenizer_, request_.prompt, request_.negative_prompt, guided_,
-                       request_.prompt_options, result_.notes);
-    states_ = repeated(states.positive, request_.images);
-    if (guided_) states_ = join_batches(repeated(states.negative, request_.images), states_);
-    if (facts_.time_cond_width > 0) {
-      time_cond_ = Tensor(DType::f32, {request_.images, facts_.time_cond_width});
-      embed_guidance(request_.guidance, facts_.time_cond_width, time_cond_->as<float>());
-    }
-    result_.text_encoder_s = seconds_since(start);
-  }
-
-  void prepare_schedule() {
-    scheduler_ = make_scheduler(config_, request_.scheduler, result_.notes);
-    scheduler_->set_timesteps({.steps = request_.steps,
-                               .strength = request_.init_image ? request_.strength : 1,
-                               .images = request_.images,
-                               .eta = request_.eta});
-    const auto timesteps = scheduler_->timesteps();
-    const auto fraction = std::find_if(timesteps.begin(), timesteps.end(),
-                                       [](double t) { return t != std::floor(t); });
-    if (facts_.integer_timesteps && fraction != timesteps.end()) {
-      result_.notes.push_back(
-          fmt::format("the scheduler has timesteps as {}, the unet takes whole numbers: fractions "
-                      "are cut off; export the unet with a float timestep, or take another "
-                      "scheduler",
-                      *fraction));
-    }
-  }
-
-  void prepare_latents() {
-    const ImageSize size = resolve_size(request_, facts_);
-    result_.width = size.width;
-    result_.height = size.height;
-    shape_ = {request_.images, facts_.latent_channels, size.height / facts_.spatial_factor,
-              size.width / facts_.spatial_factor};
-    const auto start = std::chrono::steady_clock::now();
-    if (request_.mask) {
-      prepare_inpainting(size);
-    } else if (request_.init_image) {
-      // One generator draws for the one picture, several for a copy each.
-      const std::int64_t copies = noise_.generators() > 1 ? request_.images : 1;
-      image_latents_ = encode(repeated(initial_image(size), copies), copies > 1);
-      if (copies == 1) image_latents_ = repeated(image_latents_, request_.images);
-      start_from_image();
-    } else {
-      start_from_noise();
-    }
-    result_.encode_s = seconds_since(start);
-  }
-
-  Tensor initial_image(const ImageSize& size) {
-    return image::to_signed_tensor(
-        image::resize_lanczos(*request_.init_image, size.width, size.height));
-  }
-
-  // The draws of diffusers: the picture's latents, the noise, the latents of the masked picture
-  // (drawn there even where they are not needed).
-  void prepare_inpainting(const ImageSize& size) {
-    Tensor picture = initial_image(size);
-    const Tensor mask =
-        image::to_mask_tensor(image::resize_lanczos(*request_.mask, size.width, size.height));
-    mask_ = shrink_mask(mask, facts_.spatial_factor);
-    const bool blending = facts_.unet_channels == facts_.latent_channels;
-    if (blending || request_.strength < 1) {
-      image_latents_ = repeated(encode(picture, false), request_.images);
-    }
-    if (request_.strength < 1) {
-      start_from_image();
-    } else {
-      start_from_noise();
-    }
-    if (blending) {
-      if (drawn_) draw_one();
-      return;
-    }
-    const auto plane = static_cast<std::size_t>(mask.count());
-    for (std::size_t i = 0; i < 3 * plane; ++i) {
-      if (mask.as<float>()[i % plane] >= 0.5F) picture.as<float>()[i] = 0;
-    }
-    const Tensor masked = encode(picture, false);
-    extra_channels_ = repeated(join_channels(mask_, masked), request_.images * (guided_ ? 2 : 1));
-  }
-
-  // `every`: each image draws from its own generator; else one image from the first.
-  Tensor encode(const Tensor& images, bool every) {
-    const Tiling tiling = tiling_of(facts_);
-    const Shape latents = {images.shape()[0], facts_.latent_channels, shape_[2], shape_[3]};
-    const LatentParameters parameters =
-        tiled(latents) ? tiled_encode(models_, images, tiling) : models_.encode(images);
-    if (parameters.mean.shape() != latents) {
-      bad_input("vae_encoder: latents of {} for pictures of {}; expected {}",
-                to_string(parameters.mean.shape()), to_string(images.shape()), to_string(latents));
-    }
-    drawn_ = parameters.logvar.has_value();
-    std::vector<float> draws;
-    if (drawn_ && every) {
-      draws.resize(static_cast<std::size_t>(element_count(latents)));
-      noise_.normal(draws);
-    } else if (drawn_) {
-      draws = draw_one();
-    }
-    Tensor out = draw_latents(parameters, draws, facts_);
-    require_finite(out.as<float>(), "vae_encoder: the latents of the initial image");
-    return out;
-  }
-
-  std::vector<float> draw_one() {
-    std::vector<float> draws(static_cast<std::size_t>(element_count(shape_) / shape_[0]));
-    noise_.generator(0).randn(std::span<float>(draws));
-    return draws;
-  }
-
-  void draw_noise() {
-    start_noise_ = Tensor(DType::f32, shape_);
-    noise_.normal(start_noise_.as<float>());
-  }
-
-  void start_from_noise() {
-    draw_noise();
-    latents_ = start_noise_;
-    for (float& value : latents_.as<float>()) value *= scheduler_->init_noise_sigma();
-  }
-
-  void start_from_image() {
-    draw_noise();
-    latents_ = image_latents_;
-    scheduler_->add_noise(image_latents_.as<float>(), start_noise_.as<float>(), 0,
-                          latents_.as<float>());
-  }
-
-  bool loop() {
-    const auto timesteps = scheduler_->timesteps();
-    for (std::size_t i = 0; i < timesteps.size(); ++i) {
-      check_interrupt();
-      const auto start = std::chrono::steady_clock::now();
-      const Tensor output = predict(i, timesteps);
-      scheduler_->step(output.as<float>(), i, latents_.as<float>(), noise_);
-      if (request_.mask && facts_.unet_channels == facts_.latent_channels) {
-        keep_unmasked(i, timesteps.size());
-      }
-      require_finite(latents_.as<float>(), at_step("scheduler: the latents", i, timesteps));
-      result_.step_s.push_back(seconds_since(start));
-      result_.statistics.push_back(latent_statistics(latents_.as<float>(), timesteps[i]));
-      if (!report(i, timesteps.size())) return false;
-    }
-    return true;
-  }
-
-  static std::string at_step(const char* what, std::size_t i, std::span<const double> timesteps) {
-    return fmt::format("{} of step {} of {} (timestep {})", what, i + 1, timesteps.size(),
-                       timesteps[i]);
-  }
-
-  // The model's output [images, channels, h, w], guided.
-  Tensor predict(std::size_t i, std::span<const double> timesteps) {
-    Tensor input = latents_;
-    scheduler_->scale_model_input(input.as<float>(), i);
-    if (guided_) input = repeated(input, 2);
-    if (extra_channels_) input = join_channels(input, *extra_channels_);
-    const Tensor output =
-        models_.predict_noise(input, timesteps[i], states_, time_cond_ ? &*time_cond_ : nullptr);
-    Shape expected = shape_;
-    expected[0] = input.shape()[0];
-    if (output.shape() != expected) {
-      bad_input("unet: an output of {}; expected {}", to_string(output.shape()),
-                to_string(expected));
-    }
-    require_finite(output.as<float>(), at_step("unet: the output", i, timesteps));
-    Tensor wanted = guided_ ? batch_slice(output, request_.images, request_.images) : output;
-    if (i == 0 && !request_.init_image) {
-      for (const auto& finding :
-           check_prediction(config_, latents_.as<float>(), wanted.as<float>())) {
-        result_.notes.push_back(finding.text());
-      }
-    }
-    if (guided_) {
-      guide(output.as<float>().first(wanted.as<float>().size()), wanted.as<float>(),
-            request_.images, request_.guidance, request_.guidance_rescale);
-    }
-    return wanted;
-  }
-
-  // Outside of the mask the latents follow those of the picture, noised as the next step expects.
-  void keep_unmasked(std::size_t i, std::size_t steps) {
-    Tensor proper = image_latents_;
-    if (i + 1 < steps) {
-      scheduler_->add_noise(image_latents_.as<float>(), start_noise_.as<float>(), i + 1,
-                            proper.as<float>());
-    }
-    const auto mask = mask_.as<float>();
-    const auto from = proper.as<float>();
-    const auto to = latents_.as<float>();
-    for (std::size_t k = 0; k < to.size(); ++k) {
-      const float share = mask[k % mask.size()];
-      to[k] = (1 - share) * from[k] + share * to[k];
-    }
-  }
-
-  bool report(std::size_t i, std::size_t steps) {
-    if (!on_step_) return true;
-    const bool due = request_.preview_every > 0 && i + 1 < steps &&
-                     (i + 1) % static_cast<std::size_t>(request_.preview_every) == 0;
-    const auto previews = due ? preview(models_, latents_) : std::nullopt;
-    return on_step_({.index = static_cast<std::int64_t>(i),
-                     .steps = static_cast<std::int64_t>(steps),
-                     .statistics = &result_.statistics.back(),
-                     .latents = &latents_,
-                     .previews = previews ? &*previews : nullptr});
-  }
-
-  bool tiled(const Shape& latents) const {
-    const Tiling tiling = tiling_of(facts_);
-    if (request_.tiles == VaeTiles::never) return false;
-    if (request_.tiles == VaeTiles::always) return needs_tiles(latents, tiling);
-    return needs_tiles(latents, {tiling.sample_size * 2, tiling.latent_size * 2});
-  }
-
-  void decode() {
-    const auto start = std::chrono::steady_clock::now();
-    const Tensor own = unscaled(latents_, facts_);
-    if (tiled(shape_)) {
-      result_.notes.push_back(fmt::format("the picture is decoded in tiles of {} pixels",
-                                          tiling_of(facts_).sample_size));
-      result_.decoded = tiled_decode(models_, own, tiling_of(facts_));
-    } else if (request_.vae_slicing) {
-      for (std::int64_t i = 0; i < shape_[0]; ++i) {
-        Tensor one = models_.decode(batch_slice(own, i, 1));
-        result_.decoded = i == 0 ? std::move(one) : join_batches(result_.decoded, one);
-      }
-    } else {
-      result_.decoded = models_.decode(own);
-    }
-    const Shape expected = {shape_[0], 3, result_.height, result_.width};
-    if (result_.decoded.shape() != expected) {
-      bad_input("vae_decoder: a picture of {}; expected {}", to_string(result_.decoded.shape()),
-                to_string(expected));
-    }
-    require_finite(result_.decoded.as<float>(), "vae_decoder: the picture");
-    result_.images = image::from_signed_tensor(result_.decoded.view());
-    result_.vae_s = seconds_since(start);
-  }
-
-  DiffusionModels& models_;
-  const DiffusionFacts& facts_;
-  const text::Tokenizer& tokenizer_;
-  const ImageRequest& request_;
-  const OnStep& on_step_;
-  NoiseSource noise_;
-  Json config_;
-  ImageResult result_;
-
-  bool guided_ = false;
-  Tensor states_;
-  std::optional<Tensor> time_cond_;
-  std::unique_ptr<Scheduler> scheduler_;
-  Shape shape_;           // of latents_
-  Tensor image_latents_;  // of the initial image, as many as images
-  Tensor start_noise_;
-  Tensor latents_;
-  Tensor mask_;                           // [1, 1, h, w]
-  std::optional<Tensor> extra_channels_;  // mask and masked picture, for unets that take them
-  bool drawn_ = false;  // the encoder gives a distribution, and this pipeline drew from it
-};
+  for (const std::size_t k : group) give(k, [&] { return call(questions[k]); });
+}
 
 }  // namespace
 
@@ -385,10 +106,58 @@ ImageSize resolve_size(const ImageRequest& request, const DiffusionFacts& facts)
 }
 
 ImageResult TextToImage::run(const ImageRequest& request, const OnStep& on_step) {
-  const auto findings = preflight(models_.facts(), tokenizer_, scheduler_, request);
-  Run run(models_, tokenizer_, scheduler_, request, on_step);
-  run.check(findings);
-  return run.run();
+  SharedRun one{&request, on_step, {}, nullptr};
+  run_together(std::span(&one, 1));
+  if (one.error) std::rethrow_exception(one.error);
+  return std::move(one.result);
+}
+
+void TextToImage::run_together(std::span<SharedRun> runs) {
+  std::vector<std::unique_ptr<PictureRun>> parts(runs.size());
+  const auto attempt = [&](std::size_t i, const auto& body) {
+    if (runs[i].error) return;
+    try {
+      body();
+    } catch (...) {
+      runs[i].error = std::current_exception();
+    }
+  };
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    attempt(i, [&] {
+      const auto findings = preflight(models_.facts(), tokenizer_, scheduler_, *runs[i].request);
+      parts[i] = std::make_unique<PictureRun>(models_, tokenizer_, scheduler_, *runs[i].request,
+                                              runs[i].on_step);
+      parts[i]->check(findings);
+      parts[i]->prepare();
+    });
+  }
+  for (;;) {
+    std::vector<std::size_t> at;  // who asks
+    std::vector<PictureRun::Question> questions;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      attempt(i, [&] {
+        if (!parts[i]->wants_step()) return;
+        questions.push_back(parts[i]->ask());
+        at.push_back(i);
+      });
+    }
+    if (at.empty()) break;
+    std::vector<bool> done(at.size());
+    for (std::size_t first = 0; first < at.size(); ++first) {
+      if (done[first]) continue;
+      std::vector<std::size_t> group;
+      for (std::size_t k = first; k < at.size(); ++k) {
+        if (done[k] || !share_a_call(questions[first], questions[k])) continue;
+        done[k] = true;
+        group.push_back(k);
+      }
+      predict(models_, questions, group, [&](std::size_t k, const auto& body) {
+        attempt(at[k], [&] { parts[at[k]]->answer(body()); });
+      });
+    }
+  }
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    attempt(i, [&] { runs[i].result = parts[i]->finish(); });
 }
 
 }  // namespace tenon::pipelines

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -81,6 +83,15 @@ struct ImageResult {
   double vae_s = 0;
 };
 
+/// One of several requests that are run together. Both must outlive the run.
+struct SharedRun {
+  const ImageRequest* request = nullptr;
+  OnStep on_step;
+  // After the run:
+  ImageResult result;
+  std::exception_ptr error;  ///< what `run` would have thrown; null: none
+};
+
 /// Keeps references: models and tokenizer must outlive it. One thread at a time.
 class TextToImage {
  public:
@@ -93,6 +104,14 @@ class TextToImage {
   /// between steps. Error(usage): the request cannot be met, see preflight.h. Error(check_failed):
   /// a network gave NaN or infinity; the message names network and step.
   ImageResult run(const ImageRequest& request, const OnStep& on_step = {});
+
+  /// Runs several requests step by step, with one call of the unet for all that stand at the same
+  /// timestep with latents and texts of the same size; seeds, prompts and guidance may differ. Each
+  /// is told of its own steps, and may stop or fail by itself. The pictures are those of `run`, bit
+  /// for bit where the unet computes each row of a batch by itself in the same order (see
+  /// serving/batching/batch_invariant.h), else within the rounding of its sums. Pictures are
+  /// decoded one request after the other.
+  void run_together(std::span<SharedRun> runs);
 
   const Json& scheduler_config() const { return scheduler_; }
 
