@@ -40,6 +40,8 @@ constexpr Refused kRefused[] = {
     {"ModelInput.allow_ragged_batch", "remove it: requests of equal shapes are batched"},
     {"ModelInput.optional", "remove it: a model computes with all of its inputs"},
     {"ModelInput.is_non_linear_format_io", "remove it: it is of TensorRT's formats"},
+    {"ModelInput.reshape", "remove it and give dims as the model has them"},
+    {"ModelOutput.reshape", "remove it and give dims as the model has them"},
     {"ModelOutput.label_filename", "remove it: a classification answers value:index"},
     {"ModelOutput.is_shape_tensor", "remove it: sizes follow from the tensors"},
     {"ModelOutput.is_non_linear_format_io", "remove it: it is of TensorRT's formats"},
@@ -95,7 +97,7 @@ const Refused* refused(const pb::FieldDescriptor& field) {
 // A message whose fields all have their defaults asks for nothing.
 bool says_something(const pb::Message& message, const pb::FieldDescriptor& field) {
   if (field.is_repeated() || field.cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) return true;
-  return field.name() == "ensemble_scheduling" ||
+  return field.name() == "ensemble_scheduling" || field.name() == "reshape" ||
          message.GetReflection()->GetMessage(message, &field).ByteSizeLong() > 0;
 }
 

@@ -56,6 +56,16 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
   return found;
 }
 
+// Files may go at any time while they are looked at.
+template <typename Body>
+auto reading(const std::string& name, Body&& body) {
+  try {
+    return body();
+  } catch (const fs::filesystem_error& error) {
+    bad_input("{}: its files cannot be read: {}", name, error.code().message());
+  }
+}
+
 // What a client learns of a configuration that it sent has no path of the server in it.
 inference::ModelConfig config_for(const std::string& name, const fs::path& folder,
                                   const LoadParameters& parameters) {
@@ -121,6 +131,10 @@ std::vector<fs::path> Repository::places_of(const std::string& name) const {
 }
 
 LoadPlan Repository::plan(const std::string& name, const LoadParameters& parameters) {
+  return reading(name, [&] { return plan_now(name, parameters); });
+}
+
+LoadPlan Repository::plan_now(const std::string& name, const LoadParameters& parameters) const {
   if (!parameters.files.empty()) {
     if (parameters.config.empty()) {
       Error error(ErrorCode::bad_input,
@@ -177,16 +191,18 @@ LoadPlan Repository::plan_of_folder(const std::string& name, const fs::path& fol
 VersionPlan Repository::plan_of_version(VersionSource source, const std::string& settings) const {
   const std::string files = folder_stamp(source.path);
   VersionPlan made{source.version, settings + files, {}};
-  made.make = [source = std::move(source), files, open = open_, options = options_]() mutable {
-    const fs::path place = source.path;
-    if (fs::is_directory(place))
-      source.path = content_of(place, source.config.default_model_filename());
-    auto model = load_version(source, open, options);
-    source.path = place;
-    if (folder_stamp(place) != files) {
-      bad_input("{}: its files changed while they were read; load it again", place.string());
-    }
-    return model;
+  made.make = [source = std::move(source), files, open = open_, options = options_] {
+    return reading(source.name, [&] {
+      VersionSource chosen = source;
+      if (fs::is_directory(source.path))
+        chosen.path = content_of(source.path, source.config.default_model_filename());
+      auto model = load_version(chosen, open, options);
+      if (folder_stamp(source.path) != files) {
+        bad_input("{}: its files changed while they were read; load it again",
+                  source.path.string());
+      }
+      return model;
+    });
   };
   return made;
 }

@@ -33,6 +33,7 @@ class Repository final : public Catalogue {
 
  private:
   std::vector<std::filesystem::path> places_of(const std::string& name) const;
+  LoadPlan plan_now(const std::string& name, const LoadParameters& parameters) const;
   LoadPlan plan_of_folder(const std::string& name, const std::filesystem::path& folder,
                           const LoadParameters& parameters) const;
   VersionPlan plan_of_version(VersionSource source, const std::string& settings) const;
