@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "commands/commands.h"
-#include "model.h"
+#include "serve_export.h"
+#include "serve_models.h"
 #include "serving/http/server.h"
 #include "serving/kserve/kserve.h"
-#include "serving/make_model.h"
 #include "serving/metrics.h"
 #include "serving/openai/openai.h"
 #include "serving/playground/playground.h"
@@ -17,18 +17,16 @@
 namespace tenon::apps {
 namespace {
 
-namespace fs = std::filesystem;
 namespace http = serving::http;
 
 struct Options {
-  std::vector<std::string> sources;  // SRC or NAME=SRC
+  ModelFlags models;
+  TritonFlags triton;
   std::string host = "127.0.0.1";
   int http_port = 8000;
   int openai_port = 9000;
   int metrics_port = 8002;
   std::string api_key_file, certificate, private_key;
-  std::string precision = "bf16";
-  serving::ModelOptions model;
   std::int64_t max_body_mb = 64;
   std::int64_t request_timeout = 600;
   std::int64_t drain_timeout = 30;
@@ -51,47 +49,6 @@ void catch_stop() {
   action.sa_handler = on_stop;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
-}
-
-bool has_tokenizer(const bundle::Files& files) {
-  return files.contains("tokenizer.json") || files.contains("tokenizer.model") ||
-         files.contains("vocab.json");
-}
-
-serving::ModelRegistry::Loader loader(std::string name, fs::path path, const Options& options,
-                                      int threads) {
-  serving::ModelOptions settings = options.model;
-  settings.threads = threads;
-  Target target = Target::native(parse_precision(options.precision));
-  return [name = std::move(name), path = std::move(path), settings, target]() mutable {
-    Model model = load_model(path, target, settings.threads);
-    const auto engine = model.engines.find(bundle::kModel);
-    const bool writes = engine != model.engines.end() && engine->second->state.layers > 0;
-    // Without a tokenizer it is served as what it is to everybody else: tensors in, tensors out.
-    if (writes && model.kind != SourceKind::bundle && !has_tokenizer(model.contents.files)) {
-      Target plain = target;
-      plain.keep_state = false;
-      model = load_model(path, plain, settings.threads);
-    }
-    serving::ModelParts parts;
-    parts.name = name;
-    parts.engines = std::move(model.engines);
-    parts.files = std::move(model.contents.files);
-    return serving::make_model(std::move(parts), settings);
-  };
-}
-
-void add_source(serving::ModelRegistry& models, const std::string& source, const Options& options,
-                int threads) {
-  const auto equals = source.find('=');
-  const bool named = equals != std::string::npos && !fs::exists(source);
-  fs::path path = named ? source.substr(equals + 1) : source;
-  if (!fs::exists(path)) fail(ErrorCode::bad_input, "{}: does not exist", path.string());
-  path = fs::canonical(path);
-  const std::string name = named                    ? source.substr(0, equals)
-                           : fs::is_directory(path) ? path.filename().string()
-                                                    : path.stem().string();
-  models.add(name, loader(name, path, options, threads));
 }
 
 void log_access(const http::AccessRecord& record) {
@@ -153,12 +110,18 @@ Ports listen(http::Server& server, const Options& options,
           open(options.metrics_port, metrics)};
 }
 
+void write_for_triton(const Options& options, const Common& common) {
+  const Json written = export_triton(options.models.sources, options.triton);
+  if (common.json) return print_json(written);
+  fmt::print(stderr, "{}: {} models for Triton\n", options.triton.folder,
+             written["models"].size());
+}
+
 void serve(const Options& options, const Common& common) {
-  const auto models = std::make_shared<serving::ModelRegistry>();
-  for (const std::string& source : options.sources)
-    add_source(*models, source, options, common.threads);
+  if (!options.triton.folder.empty()) return write_for_triton(options, common);
+  ModelsToServe models(options.models, common.threads);
   http::Server server(http_options(options));
-  const Ports ports = listen(server, options, models);
+  const Ports ports = listen(server, options, models.registry());
   if (common.json) {
     print_json({{"http_port", ports.http},
                 {"openai_port", ports.openai},
@@ -167,13 +130,10 @@ void serve(const Options& options, const Common& common) {
     fmt::print(stderr, "KServe v2 at {0}:{1}, OpenAI at {0}:{2}/v1, metrics at {0}:{3}\n",
                options.host, ports.http, ports.openai, ports.metrics);
   }
-  for (const auto& entry : models->index()) {
-    check_interrupt();
-    models->load(entry.name);
-    if (!common.json) fmt::print(stderr, "{} is ready\n", entry.name);
-  }
+  models.load(common.json);
   catch_stop();
   while (g_stop == 0 && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  models.stop();
   const std::size_t lost = server.drain(std::chrono::seconds(options.drain_timeout));
   if (lost > 0)
     fail(ErrorCode::resource, "{} connections were cut off after {} s", lost,
@@ -190,7 +150,8 @@ void add_serve(CLI::App& program, Common& common, int&) {
   const auto port = [&](const char* name, int& value, const char* what) {
     command->add_option(name, value, what)->check(CLI::Range(0, 65535))->capture_default_str();
   };
-  command->add_option("SRC", options->sources, "models: SRC or NAME=SRC")->required();
+  add_model_flags(*command, options->models);
+  add_triton_flags(*command, options->triton);
   command->add_option("--host", options->host, "address to listen at")->capture_default_str();
   port("--http-port", options->http_port, "of KServe v2; 0: any");
   port("--openai-port", options->openai_port, "of OpenAI's API");
@@ -199,12 +160,6 @@ void add_serve(CLI::App& program, Common& common, int&) {
                       "file with one key a line; without it everybody may ask");
   command->add_option("--tls-certificate", options->certificate, "PEM file: serve over TLS");
   command->add_option("--tls-key", options->private_key, "PEM file of its private key");
-  command->add_option("--precision", options->precision,
-                      "fp32, bf16 or int8, unless SRC is a bundle");
-  command->add_option("--cache-tokens", options->model.cache_tokens,
-                      "places in the cache of a text model");
-  command->add_option("--max-queue", options->model.queue, "requests of a model that may wait")
-      ->check(CLI::Range(1, 1 << 16));
   command->add_option("--max-body-mb", options->max_body_mb, "longest request")
       ->check(CLI::Range(1, 4096));
   command->add_option("--request-timeout", options->request_timeout, "seconds for one request")
