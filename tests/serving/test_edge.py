@@ -1,5 +1,6 @@
 """The edge itself: keys, limits, hostile requests, clients that go, the end in order."""
 
+import base64
 import json
 import signal
 import socket
@@ -122,7 +123,7 @@ HOSTILE_HTTP = {
     "length negative": (post(b"Content-Length: -1\r\n"), 400),
     "length huge": (post(b"Content-Length: 99999999999\r\n"), 413),
     "length beyond 64 bits": (post(b"Content-Length: 99999999999999999999999\r\n"), 400),
-    "gzip": (post(b"Content-Encoding: gzip\r\nContent-Length: 4\r\n", b"\x1f\x8b\0\0"), 415),
+    "gzip": (post(b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n", b"\x1f\x8b\0\0"), 400),
     "long header": (post(b"X: " + b"a" * 10**6 + b"\r\n"), 431),
     "many headers": (post(b"".join(b"X-%d: 1\r\n" % i for i in range(10**5))), 431),
     "long target": (b"GET /" + b"a" * 10**6 + b" HTTP/1.1\r\n\r\n", 431),
@@ -263,6 +264,13 @@ def test_keys(tmp_path, sums):
         assert server.ask(server.http, "GET", "/v2/health/live")[0] == 200
         assert server.ask(server.openai, "GET", "/health")[0] == 200
         assert server.ask(server.http, "GET", "/v2", headers={"X-API-Key": KEY})[0] == 200
+        twice = (f"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEY}\r\n"
+                 f"Authorization: Bearer {KEY}\r\n\r\n")
+        assert server.raw(server.http, twice.encode()).startswith(b"HTTP/1.1 401 ")
+        basic = base64.b64encode(f"me:{KEY}".encode()).decode()
+        assert server.ask(server.http, "GET", "/v2", headers={"Authorization": f"Basic {basic}"})[0] == 200
+        for accepts, wanted in (("text/html", 'Basic realm="tenon"'), ("*/*", "Bearer")):
+            assert server.ask(server.http, "GET", "/", headers={"Accept": accepts})[1]["WWW-Authenticate"] == wanted
         assert server.ask(server.metrics, "GET", "/metrics", headers={"Authorization": f"bearer {KEY}"})[0] == 200
     assert KEY not in "".join(server.log)
 
