@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "commands/commands.h"
+#include "serve_edge.h"
 #include "serve_export.h"
 #include "serve_models.h"
 #include "serving/http/server.h"
@@ -30,7 +31,7 @@ struct Options {
   std::int64_t max_body_mb = 64;
   std::int64_t request_timeout = 600;
   std::int64_t drain_timeout = 30;
-  bool access_log = true;
+  EdgeFlags edge;
 };
 
 // The first signal ends the server in order, and not what it computes; a second one at once.
@@ -51,25 +52,7 @@ void catch_stop() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-void log_access(const http::AccessRecord& record) {
-  const Json line = {
-      {"id", record.id},
-      {"client", record.client},
-      {"method", record.method},
-      {"path", record.path},
-      {"status", record.status},
-      {"bytes_in", record.bytes_in},
-      {"bytes_out", record.bytes_out},
-      {"ms", std::round(record.seconds * 1e6) / 1e3},
-      {"stream", record.streamed},
-      {"gone", record.gone},
-      {"time",
-       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count()}};
-  const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  std::fwrite(text.data(), 1, text.size(), stderr);
-}
-
-http::Options http_options(const Options& options) {
+http::Options http_options(const Options& options, const Edge& edge) {
   http::Options made;
   made.limits.body_bytes = static_cast<std::uint64_t>(options.max_body_mb) << 20;
   if (!options.api_key_file.empty())
@@ -78,7 +61,8 @@ http::Options http_options(const Options& options) {
     fail(ErrorCode::usage, "--tls-certificate and --tls-key belong together");
   made.certificate = options.certificate;
   made.private_key = options.private_key;
-  if (options.access_log) made.on_access = log_access;
+  made.on_access = edge.on_access();
+  made.traces = edge.traces;
   return made;
 }
 
@@ -93,12 +77,13 @@ std::string error_body(int status, const std::string& message, const std::string
 }
 
 Ports listen(http::Server& server, const Options& options,
-             const std::shared_ptr<serving::ModelRegistry>& models) {
+             const std::shared_ptr<serving::ModelRegistry>& models, const Edge& edge) {
   const auto ready = [] { return g_stop == 0; };
   const std::chrono::seconds patience(options.request_timeout);
   const auto all = std::make_shared<http::Router>();
   serving::openai::add_routes(*all, {models, ready, patience});  // describes what stands so far
-  serving::kserve::add_routes(*all, {models, ready, patience});
+  serving::kserve::add_routes(
+      *all, {models, ready, patience, edge.shared_memory, edge.traces, edge.logs});
   serving::add_metrics_route(*all, models);
   serving::playground::add_routes(*all);
   const auto metrics = std::make_shared<http::Router>();
@@ -113,15 +98,15 @@ Ports listen(http::Server& server, const Options& options,
 void write_for_triton(const Options& options, const Common& common) {
   const Json written = export_triton(options.models.sources, options.triton);
   if (common.json) return print_json(written);
-  fmt::print(stderr, "{}: {} models for Triton\n", options.triton.folder,
-             written["models"].size());
+  fmt::print(stderr, "{}: {} models for Triton\n", options.triton.folder, written["models"].size());
 }
 
 void serve(const Options& options, const Common& common) {
   if (!options.triton.folder.empty()) return write_for_triton(options, common);
+  const Edge edge(options.edge, common.log);
   ModelsToServe models(options.models, common.threads);
-  http::Server server(http_options(options));
-  const Ports ports = listen(server, options, models.registry());
+  http::Server server(http_options(options, edge));
+  const Ports ports = listen(server, options, models.registry(), edge);
   if (common.json) {
     print_json({{"http_port", ports.http},
                 {"openai_port", ports.openai},
@@ -168,7 +153,7 @@ void add_serve(CLI::App& program, Common& common, int&) {
       ->add_option("--drain-timeout", options->drain_timeout,
                    "seconds for answers under way after a signal to end")
       ->check(CLI::Range(0, 86400));
-  command->add_flag("!--no-access-log", options->access_log, "no line for each request");
+  add_edge_flags(*command, options->edge);
   command->callback([options, &common] { serve(*options, common); });
 }
 
