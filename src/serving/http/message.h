@@ -62,5 +62,7 @@ class Exchange : public Peer {
 using Handler = std::function<void(const std::shared_ptr<Exchange>&)>;
 
 std::string_view status_text(int status);
+/// What the client gave where it is a plain word of at most 128 characters, else an id of ours.
+std::string request_id(std::string_view given);
 
 }  // namespace tenon::serving::http

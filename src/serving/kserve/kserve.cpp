@@ -1,5 +1,6 @@
 #include "serving/kserve/kserve.h"
 
+#include "serving/kserve/about.h"
 #include "serving/status.h"
 
 namespace tenon::serving::kserve {
@@ -47,13 +48,7 @@ void add_routes(http::Router& router, const Context& context) {
     return http::Response{ready ? 200 : 400, "", "text/plain", {}};
   });
   quick("/v2", [] {
-    const Json body = {{"name", "tenon"},
-                       {"version", "0.1.0"},
-                       {"extensions",
-                        {"classification", "model_repository", "schedule_policy",
-                         "model_configuration", "binary_tensor_data", "parameters", "statistics",
-                         "generate", "system_shared_memory", "trace", "logging"}}};
-    return http::Response{200, body.dump(), "application/json", {}};
+    return http::Response{200, json_of(about_server()).dump(), "application/json", {}};
   });
   add_model_routes(router, context);
   add_infer_routes(router, context);

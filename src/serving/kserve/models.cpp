@@ -1,7 +1,7 @@
 // What there is to ask about models: metadata, configuration, statistics, and the repository.
+#include "serving/kserve/about.h"
 #include "serving/kserve/kserve.h"
 #include "serving/kserve/load_parameters.h"
-#include "serving/kserve/ports.h"
 
 namespace tenon::serving::kserve {
 namespace {
@@ -12,67 +12,6 @@ void answer(const Exchange& exchange, const Json& body) {
   http::Response response;
   response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   exchange->respond(std::move(response));
-}
-
-Json metadata_of(const ModelInfo& info, const std::vector<std::string>& versions) {
-  const auto list = [](const std::vector<Port>& ports) {
-    Json made = Json::array();
-    for (const Port& port : ports)
-      made.push_back({{"name", port.name}, {"datatype", port.datatype}, {"shape", port.shape}});
-    return made;
-  };
-  return {{"name", info.name},
-          {"versions", versions},
-          {"platform", info.platform},
-          {"inputs", list(inputs_of(info))},
-          {"outputs", list(outputs_of(info))}};
-}
-
-Json config_of(const ServedModel& model) {
-  const ModelInfo& info = model.info();
-  const auto list = [](const std::vector<Port>& ports) {
-    Json made = Json::array();
-    for (const Port& port : ports) {
-      const std::string type = port.datatype == "BYTES" ? "STRING" : port.datatype;
-      made.push_back({{"name", port.name}, {"data_type", "TYPE_" + type}, {"dims", port.shape}});
-    }
-    return made;
-  };
-  return {{"name", info.name},
-          {"platform", info.platform},
-          {"backend", "tenon"},
-          {"version_policy", {{"latest", {{"num_versions", 1}}}}},
-          {"max_batch_size", 0},
-          {"input", list(inputs_of(info))},
-          {"output", list(outputs_of(info))},
-          {"instance_group", {{{"name", info.name}, {"kind", "KIND_CPU"}, {"count", 1}}}},
-          {"parameters",
-           {{"max_queue_size", {{"string_value", std::to_string(info.limits.queue)}}},
-            {"context_tokens", {{"string_value", std::to_string(info.limits.context_tokens)}}}}}};
-}
-
-Json stats_of(const ModelRegistry::Held& held) {
-  const ModelStats::Values values = held.stats->values();
-  const auto one = [](const ModelStats::Duration& duration) {
-    return Json{{"count", duration.count}, {"ns", duration.ns}};
-  };
-  return {{"name", held->info().name},
-          {"version", held->info().version},
-          {"last_inference", values.last_inference_ms},
-          {"inference_count", values.inferences},
-          {"execution_count", values.executions},
-          {"inference_stats",
-           {{"success", one(values.success)},
-            {"fail", one(values.fail)},
-            {"cancel", one(values.cancel)},
-            {"queue", one(values.queue)},
-            {"compute_input", one(values.input)},
-            {"compute_infer", one(values.infer)},
-            {"compute_output", one(values.output)},
-            {"cache_hit", one({})},
-            {"cache_miss", one({})}}},
-          {"batch_stats", Json::array()},
-          {"memory_usage", Json::array()}};
 }
 
 Json body_of(const http::Request& request) {
@@ -95,18 +34,14 @@ void check_unload_parameters(const Json& body) {
 }
 
 void add_repository(http::Router& router, const Context& context) {
-  router.add(
-      {"POST", "/v2/repository/index", guarded([context](const Exchange& exchange) {
-         const bool only_ready = get_bool(body_of(exchange->request()), "ready", false);
-         Json list = Json::array();
-         for (const auto& entry : context.models->index()) {
-           if (only_ready && entry.state != "READY") continue;
-           Json one = {{"name", entry.name}, {"version", entry.version}, {"state", entry.state}};
-           if (!entry.reason.empty()) one["reason"] = entry.reason;
-           list.push_back(std::move(one));
-         }
-         answer(exchange, list);
-       })});
+  router.add({"POST", "/v2/repository/index", guarded([context](const Exchange& exchange) {
+                const bool only_ready = get_bool(body_of(exchange->request()), "ready", false);
+                Json list = json_of(index_of(*context.models, only_ready))["models"];
+                for (Json& one : list) {
+                  if (one["reason"] == "") one.erase("reason");
+                }
+                answer(exchange, list);
+              })});
   router.add(
       {"POST", "/v2/repository/models/{model}/load", guarded([context](const Exchange& exchange) {
          context.models->load(exchange->request().part("model"),
@@ -129,7 +64,8 @@ void add_model_routes(http::Router& router, const Context& context) {
   };
   get("/v2/models/stats", [context](const Exchange& exchange) {
     Json list = Json::array();
-    for (const auto& held : context.models->ready_models()) list.push_back(stats_of(held));
+    for (const auto& held : context.models->ready_models())
+      list.push_back(json_of(statistics_of(held)));
     answer(exchange, {{"model_stats", list}});
   });
   for (const std::string base : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
@@ -139,13 +75,14 @@ void add_model_routes(http::Router& router, const Context& context) {
     };
     get(base, [context, held_of](const Exchange& exchange) {
       const auto held = held_of(exchange);
-      answer(exchange, metadata_of(held->info(), context.models->versions(held->info().name)));
+      answer(exchange,
+             json_of(about_model(held->info(), context.models->versions(held->info().name))));
     });
     get(base + "/config", [held_of](const Exchange& exchange) {
-      answer(exchange, config_of(*held_of(exchange).model));
+      answer(exchange, json_of(config_of(held_of(exchange)->info())));
     });
     get(base + "/stats", [held_of](const Exchange& exchange) {
-      answer(exchange, {{"model_stats", Json::array({stats_of(held_of(exchange))})}});
+      answer(exchange, {{"model_stats", Json::array({json_of(statistics_of(held_of(exchange)))})}});
     });
     get(base + "/ready", [held_of](const Exchange& exchange) {
       const bool ready = held_of(exchange)->ready();
