@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include "base/html.h"
+
 namespace tenon::verify {
 namespace {
 
@@ -98,32 +100,6 @@ double shown_error(const ValueError& error) {
 }
 
 }  // namespace
-
-std::string escaped(std::string_view words) {
-  std::string safe;
-  for (const char c : words) {
-    switch (c) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      case '\'':
-        safe += "&#39;";
-        break;
-      default:
-        safe += c;
-    }
-  }
-  return safe;
-}
 
 std::string error_plot(std::span<const ValueError> values, const std::string& departure) {
   if (values.empty()) return "";

@@ -8,9 +8,6 @@
 
 namespace tenon::verify {
 
-/// Text safe inside elements and quoted attributes.
-std::string escaped(std::string_view text);
-
 /// Relative error of the values in execution order, log scale, and what was explained; the
 /// departure is marked. "" for no values.
 std::string error_plot(std::span<const ValueError> values, const std::string& departure);
