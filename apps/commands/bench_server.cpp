@@ -11,6 +11,7 @@
 #include <fmt/chrono.h>
 #include <sys/utsname.h>
 
+#include "base/atomic_file.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -18,6 +19,7 @@
 #include "base/progress.h"
 #include "traffic/arrivals.h"
 #include "traffic/probe.h"
+#include "traffic/report.h"
 #include "traffic/result.h"
 
 namespace tenon::apps {
@@ -407,13 +409,26 @@ void add_server_options(CLI::App& command, ServerBenchOptions& options) {
       ->capture_default_str();
   add("--shape", options.shapes, "sizes of an input that vary: NAME:1,3,224 (default: 1 each)");
   add("--label", options.label, "name of this run in a report");
-  add("--compare", options.compare, "results of --json of earlier runs, for the report");
+  add("--report", options.report, "write the results as a page, HTML");
+  add("--compare", options.compare,
+      "results of --json of earlier runs that stand beside this one in the report; without "
+      "--server the report is of them alone");
 }
 
 void bench_server(const ServerBenchOptions& options, std::int64_t prompt_tokens,
                   std::int64_t new_tokens, const Common& common, int& exit_code) {
-  const Json result = measure(options, prompt_tokens, new_tokens, common, exit_code);
-  if (common.json) print_json(result);
+  if (options.server.empty() && options.report.empty())
+    fail(ErrorCode::usage, "--compare needs --report FILE.html to write to");
+  std::vector<Json> results;
+  for (const std::string& path : options.compare) {
+    results.push_back(read_json(path));
+    traffic::check_result(results.back(), path);
+  }
+  if (!options.server.empty()) {
+    results.insert(results.begin(), measure(options, prompt_tokens, new_tokens, common, exit_code));
+    if (common.json) print_json(results.front());
+  }
+  if (!options.report.empty()) write_file(options.report, traffic::to_html(results));
 }
 
 }  // namespace tenon::apps

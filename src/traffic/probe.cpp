@@ -151,7 +151,8 @@ class Finder {
     }
     const bool no_chat = refused(response) || response.answer.status == 404;
     if (no_chat && api == "openai-chat" && wanted_.api == "auto" && !retried_) {
-      note("chats are refused (" + shortened(response.body) + "): completions are measured");
+      note(fmt::format("chats are refused (status {}): completions are measured",
+                       response.answer.status));
       retried_ = true;
       return settle_text("openai");
     }

@@ -135,6 +135,10 @@ void check_result(const Json& result, std::string_view where) {
   const Json* server = find_field(result, "server");
   if (levels == nullptr || !levels->is_array() || server == nullptr || !server->is_object())
     bad_input("{}: is no result of `tenon bench --server --json`", where);
+  for (const char* name : {"machine", "settings"})
+    if (const Json* field = find_field(result, name); field != nullptr && !field->is_object())
+      bad_input("{}: \"{}\" is no object", where, name);
+  get_bool(result, "interrupted", false);
   for (const Json& level : *levels)
     if (!level.is_object() || !level.contains("e2e_ms") || !level.contains("completed"))
       bad_input("{}: a level lacks \"e2e_ms\" or \"completed\"", where);
