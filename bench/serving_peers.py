@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 
-from peers import Watch, cpu_model, wait_for_quiet
+from peers import TICKS, Watch, cpu_model, wait_for_quiet
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROMPT_TOKENS = 128
@@ -89,6 +89,12 @@ def ask(port, path, body=None):
         return reply.read()
 
 
+def processor_s(pid):
+    """Processor time of a running child, which Watch takes for another program until it has ended."""
+    user, system = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / TICKS
+
+
 @contextlib.contextmanager
 def running(subject, log):
     port = free_port()
@@ -107,7 +113,7 @@ def running(subject, log):
                 time.sleep(0.25)
         else:
             raise RuntimeError(f"{subject.name} is not ready: see {log}")
-        yield port, model
+        yield port, model, server.pid
     finally:
         server.terminate()
         try:
@@ -117,10 +123,19 @@ def running(subject, log):
             server.wait()
 
 
+def prompts_of(args, level):
+    """Those of one level, so that no level finds what another has left in a cache of prefixes."""
+    path, levels = args.models / f"prompts-{level}.txt", args.concurrency
+    begin = sum(max(other, 2) for other in levels[:levels.index(level)])
+    lines = args.prompts.read_text().splitlines()
+    path.write_text("\n".join(lines[begin:begin + max(level, 2)]) + "\n")
+    return path
+
+
 def drive(args, port, model, level):
     """One level under the client."""
     command = [args.tenon, "bench", "--server", f"http://127.0.0.1:{port}", "--api", "openai", "--model", model,
-               "--prompts", args.prompts, "--new-tokens", args.new_tokens, "--concurrency", level, "--requests",
+               "--prompts", prompts_of(args, level), "--new-tokens", args.new_tokens, "--concurrency", level, "--requests",
                max(level, 2), "--warmup", 0, "--seed", args.seed, "--extra", json.dumps({"temperature": 0}), "--json"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if not done.stdout.strip():
@@ -130,20 +145,20 @@ def drive(args, port, model, level):
         raise RuntimeError(f"{got['completed']} answers, {got['failed']} failures: {got['errors']}")
     return {"tokens_per_s": got["output_tokens"] / got["seconds"], "output_tokens": got["output_tokens"],
             "prompt_tokens": got["prompt_tokens"], "seconds": got["seconds"], "ttft_ms": got["ttft_ms"]["p50"],
-            "itl_ms": got["tpot_ms"]["p50"]}
+            "decode_per_s": 1e3 / got["tpot_ms"]["mean"]}
 
 
 def run_alone(args, precision):
-    """`tenon run` on the first prompts: whole tokens a second, loading left out, as a client would see it."""
+    """`tenon run` on the first prompts: tokens a second after the first one."""
     speeds = []
     for line in args.prompts.read_text().splitlines()[:2]:
         done = subprocess.run(
             [str(args.tenon), "run", str(args.models / f"{precision}.tenon"), "-p", json.loads(line), "--max-new-tokens",
              str(args.new_tokens), "--temperature", "0", "--ignore-eos", "--threads", str(args.threads), "--json"],
             capture_output=True, text=True, check=True)
-        told = json.loads(done.stdout)
-        speeds.append(args.new_tokens / (told["prefill_s"] + told["decode_s"]))
-    return {"tokens_per_s": statistics.median(speeds)}
+        told = json.loads(done.stdout)["timings"]
+        speeds.append(told["decode_tokens_per_s"])
+    return {"decode_per_s": statistics.median(speeds)}
 
 
 class Results:
@@ -158,7 +173,7 @@ class Results:
         self.rows.append(row)
         with open(self.path, "a") as file:
             file.write(json.dumps(row) + "\n")
-        print(f"{row['subject']:24} {row['level']!s:>4}  {row.get('tokens_per_s', 0):8.1f} tokens/s  others "
+        print(f"{row['subject']:24} {row['level']!s:>4}  {row.get('tokens_per_s', row.get('decode_per_s', 0)):8.1f} tokens/s  others "
               f"{row.get('others', 0):.2f}  {row.get('error', '')}", flush=True)
 
 
@@ -168,12 +183,14 @@ def measure(args, results, subject, round_):
     if levels:
         wait_for_quiet(args.wait)
         try:
-            with running(subject, args.models / "serving.log") as (port, model):
+            with running(subject, args.models / "serving.log") as (port, model, pid):
                 for level in levels:
+                    start, before = time.monotonic(), processor_s(pid)
                     with Watch() as watch:
                         row = drive(args, port, model, level)
-                    # The server is a child, and counts as another until it has ended.
-                    results.add(subject=subject.name, level=level, round=round_, busy=watch.others, **row)
+                    used = (processor_s(pid) - before) / (time.monotonic() - start)
+                    results.add(subject=subject.name, level=level, round=round_, others=max(0.0, watch.others - used),
+                                **row)
         except RuntimeError as failure:
             results.add(subject=subject.name, level=None, round=round_, error=str(failure)[:500])
     if subject.error == "tenon" and not results.has(subject.name, "run", round_):
@@ -214,10 +231,10 @@ def table(args, results, subjects):
                      + f" | {cell(metrics.get('mean_kl'), '{:.1e}')} | {cell(metrics.get('top1'), '{:.2f}')} |")
     lines.append("")
     for subject in subjects:
-        served, alone = (median(results, subject.name, level) for level in (1, "run"))
+        served, alone = (median(results, subject.name, level, "decode_per_s") for level in (1, "run"))
         if served and alone:
-            lines.append(f"{subject.name}: `tenon run` {alone:.2f} tokens/s, served {served:.2f} at concurrency 1: "
-                         f"{100 * (1 - served / alone):.1f} % less.")
+            lines.append(f"{subject.name}: `tenon run` decodes {alone:.2f} tokens/s, the server at concurrency 1 "
+                         f"{served:.2f}: {100 * (1 - served / alone):+.1f} % lost.")
     return "\n".join(lines)
 
 
