@@ -1,6 +1,8 @@
 // tenon serve: models over HTTP, as KServe v2, as OpenAI's API, and their numbers for Prometheus.
 #include <csignal>
 #include <cstdio>
+#include <future>
+#include <optional>
 #include <thread>
 
 #include "base/error.h"
@@ -9,6 +11,7 @@
 #include "serve_edge.h"
 #include "serve_export.h"
 #include "serve_models.h"
+#include "serving/grpc/server.h"
 #include "serving/http/server.h"
 #include "serving/kserve/kserve.h"
 #include "serving/metrics.h"
@@ -25,6 +28,7 @@ struct Options {
   TritonFlags triton;
   std::string host = "127.0.0.1";
   int http_port = 8000;
+  int grpc_port = 8001;
   int openai_port = 9000;
   int metrics_port = 8002;
   std::string api_key_file, certificate, private_key;
@@ -95,6 +99,17 @@ Ports listen(http::Server& server, const Options& options,
           open(options.metrics_port, metrics)};
 }
 
+serving::grpc::Options grpc_options(const Options& options, const http::Options& http) {
+  serving::grpc::Options made;
+  made.host = options.host;
+  made.port = static_cast<std::uint16_t>(options.grpc_port);
+  made.limits.message_bytes = http.limits.body_bytes;
+  made.gate = {http.keys, http.on_access, http.traces};
+  made.certificate = http.certificate;
+  made.private_key = http.private_key;
+  return made;
+}
+
 void write_for_triton(const Options& options, const Common& common) {
   const Json written = export_triton(options.models.sources, options.triton);
   if (common.json) return print_json(written);
@@ -104,22 +119,33 @@ void write_for_triton(const Options& options, const Common& common) {
 void serve(const Options& options, const Common& common) {
   if (!options.triton.folder.empty()) return write_for_triton(options, common);
   const Edge edge(options.edge, common.log);
+  std::optional<serving::grpc::Server> grpc;  // its workers outlive the models
   ModelsToServe models(options.models, common.threads);
-  http::Server server(http_options(options, edge));
+  const http::Options settings = http_options(options, edge);
+  http::Server server(settings);
   const Ports ports = listen(server, options, models.registry(), edge);
+  grpc.emplace(grpc_options(options, settings),
+               serving::kserve::Context{models.registry(), [] { return g_stop == 0; },
+                                        std::chrono::seconds(options.request_timeout),
+                                        edge.shared_memory, edge.traces, edge.logs});
   if (common.json) {
     print_json({{"http_port", ports.http},
+                {"grpc_port", grpc->port()},
                 {"openai_port", ports.openai},
                 {"metrics_port", ports.metrics}});
   } else {
-    fmt::print(stderr, "KServe v2 at {0}:{1}, OpenAI at {0}:{2}/v1, metrics at {0}:{3}\n",
-               options.host, ports.http, ports.openai, ports.metrics);
+    fmt::print(stderr,
+               "KServe v2 at {0}:{1}, gRPC at {0}:{2}, OpenAI at {0}:{3}/v1, metrics at {0}:{4}\n",
+               options.host, ports.http, grpc->port(), ports.openai, ports.metrics);
   }
   models.load(common.json);
   catch_stop();
   while (g_stop == 0 && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   models.stop();
-  const std::size_t lost = server.drain(std::chrono::seconds(options.drain_timeout));
+  const std::chrono::seconds patience(options.drain_timeout);
+  const auto drained = std::async(std::launch::async, [&] { grpc->drain(patience); });
+  const std::size_t lost = server.drain(patience);
+  drained.wait();
   if (lost > 0)
     fail(ErrorCode::resource, "{} connections were cut off after {} s", lost,
          options.drain_timeout);
@@ -139,6 +165,7 @@ void add_serve(CLI::App& program, Common& common, int&) {
   add_triton_flags(*command, options->triton);
   command->add_option("--host", options->host, "address to listen at")->capture_default_str();
   port("--http-port", options->http_port, "of KServe v2; 0: any");
+  port("--grpc-port", options->grpc_port, "of KServe v2 over gRPC; 0: any");
   port("--openai-port", options->openai_port, "of OpenAI's API");
   port("--metrics-port", options->metrics_port, "of /metrics");
   command->add_option("--api-key-file", options->api_key_file,

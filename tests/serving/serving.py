@@ -19,7 +19,7 @@ from tenon_program import PROGRAM
 class Server:
     def __init__(self, process, ports):
         self.process = process
-        self.http, self.openai, self.metrics = ports
+        self.http, self.grpc, self.openai, self.metrics = ports
 
     def ask(self, port, method, path, body=None, headers=None, timeout=120):
         """(status, headers, bytes) of one request on a connection of its own."""
@@ -79,13 +79,13 @@ class Server:
 def serving(*arguments, key=None):
     if not PROGRAM.exists():
         pytest.skip(f"{PROGRAM} is not built")
-    command = [PROGRAM, "serve", *arguments, "--http-port", 0, "--openai-port", 0, "--metrics-port", 0, "--json"]
+    command = [PROGRAM, "serve", *arguments, "--http-port", 0, "--grpc-port", 0, "--openai-port", 0, "--metrics-port", 0, "--json"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
         assert line, process.communicate()[1]
         ports = json.loads(line)
-        server = Server(process, [ports[name] for name in ("http_port", "openai_port", "metrics_port")])
+        server = Server(process, [ports[name] for name in ("http_port", "grpc_port", "openai_port", "metrics_port")])
         headers = {"Authorization": f"Bearer {key}"} if key else None
         end = time.monotonic() + 120
         while server.ask(server.http, "GET", "/v2/health/ready", headers=headers)[0] != 200:

@@ -295,7 +295,7 @@ def test_end_loses_no_answer(sums):
 def test_bad_starts(tmp_path, sums):
     empty = tmp_path / "keys"
     empty.write_text("# none\n")
-    ports = ["--http-port", 0, "--openai-port", 0, "--metrics-port", 0]
+    ports = ["--http-port", 0, "--grpc-port", 0, "--openai-port", 0, "--metrics-port", 0]
     for arguments, code, words in [
         ([tmp_path / "missing"], 3, "does not exist"),
         ([f"../x={sums}"], 2, "cannot be the name"),

@@ -108,7 +108,7 @@ def test_plans(tmp_path):
                 assert len(sizes) == len(one.shape)
                 assert all(isinstance(want, str) or want == size for want, size in zip(one.shape, sizes))
     assert "execution_accelerators" in readme
-    assert "give its ONNX file" in refuse(3, "serve", folder, "--http-port", 0, "--openai-port", 0, "--metrics-port", 0)
+    assert "give its ONNX file" in refuse(3, "serve", folder, "--http-port", 0, "--grpc-port", 0, "--openai-port", 0, "--metrics-port", 0)
 
 
 def test_appears_whole_or_not_at_all(tmp_path):

@@ -165,7 +165,7 @@ def test_triton_client(server):
     client = client_of.InferenceServerClient(f"127.0.0.1:{server.http}")
     assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("sums")
     assert client.get_model_metadata("sums")["name"] == "sums"
-    assert client.get_model_config("sums")["max_batch_size"] == 0
+    assert client.get_model_config("sums")["max_batch_size"] == 4
     inputs = []
     for name, values in (("A", np.array(A, np.float32)), ("B", np.ones((2, 4), np.float32)),
                          ("ID", np.array(IDS, np.int64))):

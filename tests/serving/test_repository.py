@@ -96,7 +96,7 @@ def test_bundles_and_words_lie_in_the_folder(folder, tmp_path):
 
 
 def refused(folder, *arguments):
-    result = run("serve", folder, "--http-port", 0, "--openai-port", 0, "--metrics-port", 0, *FAST, *arguments, timeout=120)
+    result = run("serve", folder, "--http-port", 0, "--grpc-port", 0, "--openai-port", 0, "--metrics-port", 0, *FAST, *arguments, timeout=120)
     assert result.returncode in (2, 3), result.stderr
     assert len(result.stderr) < 4000
     return result.stderr
@@ -161,10 +161,10 @@ def test_hostile_folders(folder):
 def test_two_models_with_one_name(folder, tmp_path):
     other = tmp_path / "other"
     scale_model(other / "scale/1/model.onnx", 3)
-    message = run("serve", folder, other, "--http-port", 0, "--openai-port", 0, "--metrics-port", 0, *FAST).stderr
+    message = run("serve", folder, other, "--http-port", 0, "--grpc-port", 0, "--openai-port", 0, "--metrics-port", 0, *FAST).stderr
     assert "two models have the name scale" in message
     single = scale_model(tmp_path / "scale.onnx", 3)
-    message = run("serve", folder, single, "--http-port", 0, "--openai-port", 0, "--metrics-port", 0, *FAST).stderr
+    message = run("serve", folder, single, "--http-port", 0, "--grpc-port", 0, "--openai-port", 0, "--metrics-port", 0, *FAST).stderr
     assert "two models have the name scale" in message
 
 
@@ -189,14 +189,14 @@ def test_goes_on_without_a_broken_model(folder):
 
 def test_strict_readiness(folder):
     scale_model(folder / "bad/1/model.onnx", 1).write_bytes(b"no model")
-    command = [PROGRAM, "serve", folder, *FAST, "--no-exit-on-error", "--http-port", 0, "--openai-port", 0,
+    command = [PROGRAM, "serve", folder, *FAST, "--no-exit-on-error", "--http-port", 0, "--grpc-port", 0, "--openai-port", 0,
                "--metrics-port", 0, "--json"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         from serving import Server
 
         ports = json.loads(process.stdout.readline())
-        server = Server(process, [ports[name] for name in ("http_port", "openai_port", "metrics_port")])
+        server = Server(process, [ports[name] for name in ("http_port", "grpc_port", "openai_port", "metrics_port")])
         until(lambda: index(server).get(("scale", "10"), ("",))[0] == "READY")
         assert server.ask(server.http, "GET", "/v2/health/live")[0] == 200
         assert server.ask(server.http, "GET", "/v2/health/ready")[0] == 400
@@ -329,7 +329,7 @@ def test_half_a_copy_is_not_taken(folder, tmp_path):
 def test_ended_while_it_loads(folder, delay):
     for i in range(20):
         scale_model(folder / f"m{i}/1/model.onnx", i, extra=20_000)
-    command = [PROGRAM, "serve", folder, *FAST, "--http-port", 0, "--openai-port", 0, "--metrics-port", 0, "--json"]
+    command = [PROGRAM, "serve", folder, *FAST, "--http-port", 0, "--grpc-port", 0, "--openai-port", 0, "--metrics-port", 0, "--json"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline()

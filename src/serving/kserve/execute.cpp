@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "serving/constraint_fields.h"
 #include "serving/kserve/outputs.h"
 #include "serving/kserve/parameters.h"
 #include "serving/picture_fields.h"
@@ -85,7 +86,8 @@ class TextReply final : public TextAnswer {
 
 // What gRPC can only say as a text.
 Json unpacked(Json fields) {
-  for (const char* key : {"logit_bias", "stop_token_ids"}) {
+  for (const char* key :
+       {"logit_bias", "stop_token_ids", "response_format", "guided_choice", "structured_outputs"}) {
     const Json* given = find_field(fields, key);
     if (given != nullptr && given->is_string())
       fields[key] = parse_json(given->get<std::string>(), key);
@@ -105,7 +107,9 @@ void write_text(const Shared& question) {
   text.config = service.defaults();
   if (!text.config.max_new_tokens && !text.config.max_length) text.config.max_new_tokens = 128;
   text.config.num_return_sequences = 1;
-  apply_sampling(text.config, unpacked(parameters));
+  const Json fields = unpacked(parameters);
+  apply_sampling(text.config, fields);
+  apply_constraint(text.config, tenon::text::OrderedJson(fields), service);
   if (text.config.num_return_sequences != 1)
     bad_input("field \"n\" is {}: one text is given here", text.config.num_return_sequences);
   const bool streams = question->reply->streams() && get_bool(parameters, "stream", true);

@@ -9,7 +9,7 @@ namespace {
 
 std::shared_ptr<const SharedRegion> region_of(const RegionPlace& place,
                                               const SharedMemory* memory) {
-  if (memory == nullptr || !memory->offered())
+  if (memory == nullptr)
     throw UnknownRegion(
         fmt::format("Unable to find shared memory region: '{}'", place.region.substr(0, 128)));
   auto region = memory->find(place.region);
