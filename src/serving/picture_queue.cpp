@@ -1,22 +1,106 @@
 #include "serving/picture_queue.h"
 
+#include <algorithm>
+
+#include "serving/batching/batch_invariant.h"
+
 namespace tenon::serving {
+namespace {
+
+using pipelines::ImageRequest;
+
+constexpr std::int64_t kMaxWaiting = 8;  // each one takes seconds and a thread of its client's
+
+bundle::Engines fixed(const bundle::Engines& engines, const backend::Backend& backend) {
+  bundle::Engines made;
+  for (const auto& [part, engine] : engines) made[part] = batch_invariant(*engine, backend);
+  return made;
+}
+
+bool belong_together(const ImageRequest& a, const ImageRequest& b) {
+  const auto guided = [](const ImageRequest& one) { return one.guidance > 1; };
+  const auto from_picture = [](const ImageRequest& one) {
+    return one.init_image.has_value() || one.mask.has_value();
+  };
+  return a.width == b.width && a.height == b.height && a.steps == b.steps &&
+         a.scheduler == b.scheduler && guided(a) == guided(b) && !from_picture(a) &&
+         !from_picture(b);
+}
+
+}  // namespace
 
 PictureServed::PictureServed(ModelParts parts, const ModelOptions& options)
     : backend_(options.threads),
-      parts_(pipelines::make_picture_parts(parts.engines, parts.files, parts.name, backend_)),
-      turnstile_(std::min<std::int64_t>(options.queue, 8)) {  // each one takes seconds and a worker
+      parts_(pipelines::make_picture_parts(
+          options.batch_invariant ? fixed(parts.engines, backend_) : parts.engines, parts.files,
+          parts.name, backend_)),
+      max_waiting_(std::min(options.queue, kMaxWaiting)),
+      max_pictures_(std::max(1, parts.config.max_batch_size())) {
   info_.name = std::move(parts.name);
   info_.version = std::move(parts.version);
   info_.config = std::move(parts.config);
   info_.kind = ModelKind::pictures;
-  info_.limits.queue = std::min<std::int64_t>(options.queue, 8);
+  info_.limits.queue = max_waiting_;
 }
 
-pipelines::ImageResult PictureServed::draw(const pipelines::ImageRequest& request,
+std::int64_t PictureServed::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::int64_t>(waiting_.size());
+}
+
+// The first one, and those behind it that may share its run.
+std::vector<PictureServed::Job*> PictureServed::take_run() {
+  std::vector<Job*> taken = {waiting_.front()};
+  waiting_.pop_front();
+  std::int64_t pictures = taken.front()->run.request->images;
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    const ImageRequest& request = *(*at)->run.request;
+    if (pictures + request.images > max_pictures_ ||
+        !belong_together(*taken.front()->run.request, request)) {
+      ++at;
+      continue;
+    }
+    pictures += request.images;
+    taken.push_back(*at);
+    at = waiting_.erase(at);
+  }
+  return taken;
+}
+
+// One of the callers draws for all who share its run.
+pipelines::ImageResult PictureServed::draw(const ImageRequest& request,
                                            const pipelines::OnStep& on_step) {
-  const Turnstile::Pass pass(turnstile_);
-  return parts_.pipeline->run(request, on_step);
+  Job job{{&request, on_step, {}, nullptr}};
+  std::unique_lock lock(mutex_);
+  if (static_cast<std::int64_t>(waiting_.size()) >= max_waiting_)
+    throw Rejected(fmt::format("{} requests wait already, which is the most", max_waiting_),
+                   std::chrono::seconds(1));
+  waiting_.push_back(&job);
+  changed_.wait(lock, [&] {
+    return job.is_done || (!is_drawing_ && !waiting_.empty() && waiting_.front() == &job);
+  });
+  if (!job.is_done) {
+    is_drawing_ = true;
+    const std::vector<Job*> jobs = take_run();
+    lock.unlock();
+    std::vector<pipelines::SharedRun> runs;
+    for (Job* one : jobs) runs.push_back(std::move(one->run));
+    try {
+      parts_.pipeline->run_together(runs);
+    } catch (...) {
+      for (auto& run : runs) run.error = std::current_exception();
+    }
+    lock.lock();
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      jobs[i]->run = std::move(runs[i]);
+      jobs[i]->is_done = true;
+    }
+    is_drawing_ = false;
+    lock.unlock();
+    changed_.notify_all();
+  }
+  if (job.run.error) std::rethrow_exception(job.run.error);
+  return std::move(job.run.result);
 }
 
 }  // namespace tenon::serving

@@ -1,13 +1,20 @@
-// A model of pictures behind a queue.
+// A model of pictures behind a queue: runs of several clients' requests where that is asked for.
 #pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
 
 #include "backend/cpu/cpu_backend.h"
 #include "pipelines/text_to_image/picture_parts.h"
 #include "serving/make_model.h"
-#include "serving/turnstile.h"
 
 namespace tenon::serving {
 
+/// Requests are drawn in the order of arrival. With a max_batch_size of 2 or more in the model's
+/// configuration, those of equal size, steps, scheduler and start that wait at the same time share
+/// a run of at most so many pictures; without, each has its own: on one processor a shared run
+/// takes as long as its requests one after the other, and the first picture would come last.
 class PictureServed final : public ServedModel, public PictureService {
  public:
   PictureServed(ModelParts parts, const ModelOptions& options);
@@ -17,14 +24,25 @@ class PictureServed final : public ServedModel, public PictureService {
 
   pipelines::ImageResult draw(const pipelines::ImageRequest& request,
                               const pipelines::OnStep& on_step) override;
-  std::int64_t waiting() const override { return turnstile_.waiting(); }
+  std::int64_t waiting() const override;
   std::string default_scheduler() const override { return parts_.default_scheduler(); }
 
  private:
+  struct Job {
+    pipelines::SharedRun run;
+    bool is_done = false;
+  };
+  std::vector<Job*> take_run();
+
   ModelInfo info_;
   backend::CpuBackend backend_;
   pipelines::PictureParts parts_;
-  Turnstile turnstile_;
+  std::int64_t max_waiting_;
+  std::int64_t max_pictures_;  // of a shared run
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job*> waiting_;
+  bool is_drawing_ = false;
 };
 
 }  // namespace tenon::serving

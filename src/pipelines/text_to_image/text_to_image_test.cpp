@@ -2,6 +2,7 @@
 // promises: errors, cancelling, statistics.
 #include "pipelines/text_to_image/text_to_image.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <gmock/gmock.h>
@@ -122,6 +123,126 @@ TEST(TextToImage, KeepsStatisticsAndPreviews) {
   EXPECT_GT(last.deviation, 0.1);
   EXPECT_LE(last.low, last.mean);
   EXPECT_LE(last.mean, last.high);
+}
+
+/// Every row by itself: what a network gives for it depends on nothing else.
+class RowByRow final : public DiffusionModels {
+ public:
+  explicit RowByRow(DiffusionFacts facts) : facts_(std::move(facts)) {}
+  const DiffusionFacts& facts() const override { return facts_; }
+  Tensor encode_text(const Tensor& ids, std::int64_t) override {
+    Tensor states(DType::f32, {ids.shape()[0], ids.shape()[1], facts_.text_width});
+    for (std::size_t i = 0; i < states.as<float>().size(); ++i) {
+      const auto id = ids.as<std::int64_t>()[i / static_cast<std::size_t>(facts_.text_width)];
+      states.as<float>()[i] = 0.01F * static_cast<float>(id % 97);
+    }
+    return states;
+  }
+  Tensor predict_noise(const Tensor& sample, double timestep, const Tensor& states,
+                       const Tensor*) override {
+    batches.push_back(sample.shape()[0]);
+    if (sample.shape()[0] > most) bad_input("too many rows");
+    Tensor output = sample;
+    const auto rows = static_cast<std::size_t>(sample.shape()[0]);
+    const std::size_t each = output.as<float>().size() / rows;
+    const std::size_t words = states.as<float>().size() / rows;
+    for (std::size_t i = 0; i < output.as<float>().size(); ++i) {
+      float& value = output.as<float>()[i];
+      value = 0.9F * value + 1e-4F * static_cast<float>(timestep) +
+              states.as<float>()[i / each * words + i % each % words];
+    }
+    return output;
+  }
+  Tensor decode(const Tensor& latents) override {
+    Tensor out(DType::f32, {latents.shape()[0], 3, latents.shape()[2] * facts_.spatial_factor,
+                            latents.shape()[3] * facts_.spatial_factor});
+    const std::size_t each = out.as<float>().size() / static_cast<std::size_t>(latents.shape()[0]);
+    const std::size_t from =
+        latents.as<float>().size() / static_cast<std::size_t>(latents.shape()[0]);
+    for (std::size_t i = 0; i < out.as<float>().size(); ++i)
+      out.as<float>()[i] = latents.as<float>()[i / each * from + i % each % from];
+    return out;
+  }
+  LatentParameters encode(const Tensor&) override { return {}; }
+  Tensor decode_preview(const Tensor& latents) override { return decode(latents); }
+
+  std::vector<std::int64_t> batches;
+  std::int64_t most = 100;
+
+ private:
+  DiffusionFacts facts_;
+};
+
+/// Three requests with little in common but their size.
+class Together : public testing::Test {
+ protected:
+  Together() : run_(run_named("text-ddim")), models_(recorded_facts(run_)) {
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      ImageRequest request = recorded_request(run_);
+      request.prompt = i == 0 ? "a house" : "a tree and a very small cat";
+      request.seeds = {7 + i};
+      request.guidance = 3 + static_cast<double>(i);
+      request.images = i == 1 ? 2 : 1;
+      requests_.push_back(request);
+    }
+  }
+  std::vector<SharedRun> runs() const {
+    std::vector<SharedRun> made;
+    for (const auto& request : requests_) made.push_back({&request, {}, {}, nullptr});
+    return made;
+  }
+  ImageResult alone(std::size_t i) { return pipeline_.run(requests_[i]); }
+  static void expect_equal(const ImageResult& a, const ImageResult& b) {
+    ASSERT_EQ(a.latents.shape(), b.latents.shape());
+    EXPECT_TRUE(std::ranges::equal(a.latents.as<float>(), b.latents.as<float>()));
+    EXPECT_TRUE(std::ranges::equal(a.decoded.as<float>(), b.decoded.as<float>()));
+    EXPECT_EQ(a.images.size(), b.images.size());
+  }
+
+  const Json& run_;
+  RowByRow models_;
+  std::vector<ImageRequest> requests_;
+  TextToImage pipeline_{models_, tokenizer(), run_["scheduler_config"]};
+};
+
+TEST_F(Together, PicturesAreThoseOfRunsAlone) {
+  auto shared = runs();
+  pipeline_.run_together(shared);
+  // Each step is one call for all, two rows a picture.
+  EXPECT_THAT(models_.batches, testing::Each(8));
+  EXPECT_EQ(models_.batches.size(), shared[0].result.step_s.size());
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(shared[i].error, nullptr);
+    expect_equal(shared[i].result, alone(i));
+  }
+}
+
+TEST_F(Together, OneMayStopAnotherFailAndOthersHaveFewerSteps) {
+  requests_[0].steps = 2;
+  requests_[1].width = 3;  // no such picture
+  int steps = 0;
+  requests_.push_back(requests_[2]);
+  auto shared = runs();
+  shared[2].on_step = [&](const StepEvent& event) {
+    EXPECT_EQ(event.index, steps);
+    return ++steps < 2;
+  };
+  pipeline_.run_together(shared);
+  EXPECT_TRUE(shared[2].result.cancelled);
+  EXPECT_EQ(steps, 2);
+  EXPECT_NE(shared[1].error, nullptr);
+  expect_equal(shared[0].result, alone(0));
+  expect_equal(shared[3].result, alone(3));
+}
+
+TEST_F(Together, WhatFailsTogetherIsDrawnAlone) {
+  models_.most = 4;
+  auto shared = runs();
+  pipeline_.run_together(shared);
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(shared[i].error, nullptr);
+    expect_equal(shared[i].result, alone(i));
+  }
 }
 
 TEST(TextToImage, NamesTheStepOfNaN) {
