@@ -119,21 +119,19 @@ class Reader {
 };
 
 grammar::Grammar grammar_of(const Asked& asked) {
-  return with_context(fmt::format("field \"{}\"", asked.field), [&] {
-    switch (asked.kind) {
-      case Asked::Kind::json_schema:
-        return grammar::json_schema_grammar(asked.content);
-      case Asked::Kind::regex:
-        return grammar::regex_grammar(asked.content);
-      case Asked::Kind::choice:
-        return grammar::choice_grammar(Json::parse(asked.content).get<std::vector<std::string>>());
-      case Asked::Kind::grammar:
-        return grammar::parse_grammar(asked.content);
-      case Asked::Kind::json_object:
-        break;
-    }
-    return grammar::json_object_grammar();
-  });
+  switch (asked.kind) {
+    case Asked::Kind::json_schema:
+      return grammar::json_schema_grammar(asked.content);
+    case Asked::Kind::regex:
+      return grammar::regex_grammar(asked.content);
+    case Asked::Kind::choice:
+      return grammar::choice_grammar(Json::parse(asked.content).get<std::vector<std::string>>());
+    case Asked::Kind::grammar:
+      return grammar::parse_grammar(asked.content);
+    case Asked::Kind::json_object:
+      break;
+  }
+  return grammar::json_object_grammar();
 }
 
 }  // namespace
@@ -152,7 +150,9 @@ void apply_constraint(pipelines::GenerationConfig& config, const OrderedJson& fi
   if (!reader.asked()) return;
   const Asked& asked = *reader.asked();
   const std::string key = fmt::format("{} {}", static_cast<int>(asked.kind), asked.content);
-  config.constraint = service.constraints().get(key, [&] { return grammar_of(asked); });
+  config.constraint = with_context(fmt::format("field \"{}\"", asked.field), [&] {
+    return service.constraints().get(key, [&] { return grammar_of(asked); });
+  });
 }
 
 }  // namespace tenon::serving

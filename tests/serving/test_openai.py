@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from serving import serving
-from tenon_program import DEMO, json_of, succeed
+from tenon_program import DEMO, ROOT, json_of, succeed
 
 PROMPT = "The night is"
 
@@ -106,14 +106,13 @@ def test_logprobs(server):
 
 
 def test_image(server, tmp_path):
-    from conftest import PICTURES
 
     body = {"model": "pictures", "prompt": "a cat", "steps": 2, "seed": 3}
     answer = server.v1("POST", "/v1/images/generations", body)
     png = base64.b64decode(answer["data"][0]["b64_json"])
     assert png.startswith(b"\x89PNG")
     made = tmp_path / "one.png"
-    succeed("run", PICTURES, "-p", "a cat", "-o", made, "--steps", 2, "--seed", 3, "--precision", "fp32",
+    succeed("run", ROOT / "tests/models_images/pipeline", "-p", "a cat", "-o", made, "--steps", 2, "--seed", 3, "--precision", "fp32",
             "--threads", 1)
 
     def pixels(content):

@@ -1,6 +1,10 @@
-// POST /v1/images/generations: pictures as base64 of PNG.
+// POST /v1/images/generations: pictures in base64, at once or with a stream of what comes to be.
+#include <algorithm>
+#include <array>
+
 #include <openssl/evp.h>
 
+#include "image/file.h"
 #include "image/png.h"
 #include "pipelines/text_to_image/parameters.h"
 #include "serving/openai/openai.h"
@@ -12,6 +16,7 @@ namespace {
 
 using Exchange = std::shared_ptr<http::Exchange>;
 constexpr std::int64_t kSteps = 20;
+constexpr std::int64_t kMaxPreviews = 3;  // as OpenAI's
 
 std::string base64(const std::string& bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
@@ -22,27 +27,186 @@ std::string base64(const std::string& bytes) {
   return text;
 }
 
-pipelines::ImageRequest picture_of(const Json& body) {
+// How the pictures are to be written.
+struct PictureShape {
+  image::Format format = image::Format::png;
+  std::string name = "png";
+  image::WriteOptions options;
+  bool stream = false;
+  std::int64_t previews = 0;
+};
+
+PictureShape shape_of(const Json& body) {
+  PictureShape shape;
+  const std::string given = get_string(body, "response_format", "b64_json");
+  if (given != "b64_json")
+    bad_input("field \"response_format\" is \"{}\", only b64_json is offered", given.substr(0, 40));
+  shape.name = get_string(body, "output_format", "png");
+  if (shape.name != "png" && shape.name != "jpeg" && shape.name != "webp")
+    bad_input("field \"output_format\" is \"{}\", expected png, jpeg or webp",
+              shape.name.substr(0, 40));
+  shape.format = image::format_of("picture." + shape.name);
+  if (find_field(body, "output_compression") != nullptr) {
+    if (shape.name == "png") bad_input("field \"output_compression\" is for jpeg and webp");
+    shape.options.quality = static_cast<int>(get_int(body, "output_compression", 1, 100));
+  }
+  shape.stream = get_bool(body, "stream", false);
+  shape.previews = get_int(body, "partial_images", 0, kMaxPreviews, 0);
+  if (shape.previews > 0 && !shape.stream)
+    bad_input("field \"partial_images\" needs \"stream\": true");
+  return shape;
+}
+
+void check_fields(const Json& body) {
+  constexpr std::array<std::string_view, 21> kKnown = {"model",
+                                                       "prompt",
+                                                       "negative_prompt",
+                                                       "n",
+                                                       "size",
+                                                       "width",
+                                                       "height",
+                                                       "steps",
+                                                       "guidance",
+                                                       "scheduler",
+                                                       "seed",
+                                                       "response_format",
+                                                       "output_format",
+                                                       "output_compression",
+                                                       "stream",
+                                                       "partial_images",
+                                                       "user",
+                                                       "quality",
+                                                       "background",
+                                                       "moderation",
+                                                       "style"};
+  for (const auto& [key, value] : body.items()) {
+    if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end() && !value.is_null())
+      bad_input("field \"{}\" is not known here", key.substr(0, 60));
+  }
+  // What there is no choice of: the value that says so is taken.
+  const auto only = [&](const char* key, std::initializer_list<std::string_view> values) {
+    const std::string given = get_string(body, key, *values.begin());
+    if (std::find(values.begin(), values.end(), given) == values.end())
+      bad_input("field \"{}\" is \"{}\", only {} is offered", key, given.substr(0, 40),
+                *values.begin());
+  };
+  only("quality", {"auto", "standard"});
+  only("background", {"auto", "opaque"});
+  only("moderation", {"auto", "low"});
+  if (find_field(body, "style") != nullptr) bad_input("field \"style\" is not offered");
+  get_string(body, "user", "");
+}
+
+pipelines::ImageRequest picture_of(const Json& body, const PictureShape& shape) {
   pipelines::ImageRequest request;
   request.steps = kSteps;
   request.prompt = get_string(body, "prompt", "");
   if (request.prompt.empty()) bad_input("field \"prompt\" is missing");
-  const std::string format = get_string(body, "response_format", "b64_json");
-  if (format != "b64_json")
-    bad_input("field \"response_format\" is \"{}\", only b64_json is offered",
-              format.substr(0, 40));
-  if (get_string(body, "output_format", "png") != "png")
-    bad_input("field \"output_format\": only png is offered");
   apply_picture_fields(request, body);
+  if (shape.stream && request.images != 1)
+    bad_input("field \"n\" is {}: a stream gives one picture", request.images);
+  if (shape.previews > 0)
+    request.preview_every = std::max<std::int64_t>(1, request.steps / (shape.previews + 1));
   return request;
 }
+
+// One request on its way: what is told while it is drawn, and in the end.
+class Drawing {
+ public:
+  Drawing(const Exchange& exchange, const ModelRegistry::Held& held, PictureShape shape,
+          pipelines::ImageRequest request)
+      : exchange_(exchange), held_(held), shape_(std::move(shape)), request_(std::move(request)) {}
+
+  const pipelines::ImageRequest& request() const { return request_; }
+
+  void step(const pipelines::StepEvent& event) {
+    if (!shape_.stream) return;
+    send(
+        {{"type", "image_generation.progress"}, {"step", event.index + 1}, {"steps", event.steps}});
+    const bool due = event.previews != nullptr && !event.previews->empty();
+    if (!due || sent_ >= shape_.previews || event.index + 1 == event.steps) return;
+    const image::Image& preview = event.previews->front();
+    Json partial = described("image_generation.partial_image", preview);
+    partial["b64_json"] = base64(image::encode_image(preview, shape_.format, shape_.options));
+    partial["partial_image_index"] = sent_++;
+    send(partial);
+  }
+
+  void finish(const pipelines::ImageResult& result) {
+    Json data = Json::array();
+    for (std::size_t i = 0; i < result.images.size(); ++i)
+      data.push_back({{"b64_json", encoded(result, i)}});
+    if (shape_.stream) {
+      Json done = described("image_generation.completed", result.images.front());
+      done["b64_json"] = data[0]["b64_json"];
+      done["seed"] = request_.seeds.front();
+      done["usage"] = {{"input_tokens", 0},
+                       {"output_tokens", 0},
+                       {"total_tokens", 0},
+                       {"input_tokens_details", {{"image_tokens", 0}, {"text_tokens", 0}}}};
+      send(done);
+      return exchange_->finish();
+    }
+    exchange_->respond({200,
+                        dump({{"created", unix_now()},
+                              {"data", data},
+                              {"output_format", shape_.name},
+                              {"size", fmt::format("{}x{}", result.width, result.height)},
+                              {"seed", request_.seeds.front()}}),
+                        "application/json",
+                        {}});
+  }
+
+  /// False when nothing was sent yet: then the error is a plain answer.
+  bool fail(const std::exception& error) {
+    if (!exchange_->begun()) return false;
+    Json event = Json::parse(error_body(status_of(error).code, message_of(error)));
+    event["type"] = "error";
+    send(event);
+    exchange_->finish();
+    return true;
+  }
+
+ private:
+  Json described(const char* type, const image::Image& image) const {
+    return {{"type", type},
+            {"created_at", unix_now()},
+            {"size", fmt::format("{}x{}", image.width(), image.height())},
+            {"quality", "auto"},
+            {"background", "opaque"},
+            {"output_format", shape_.name}};
+  }
+  std::string encoded(const pipelines::ImageResult& result, std::size_t i) const {
+    if (shape_.format != image::Format::png)
+      return base64(image::encode_image(result.images[i], shape_.format, shape_.options));
+    const std::string scheduler =
+        request_.scheduler.empty() ? held_->pictures()->default_scheduler() : request_.scheduler;
+    const std::string text = pipelines::to_text(pipelines::image_parameters(
+        request_, result, static_cast<std::int64_t>(i), scheduler, held_->info().name));
+    return base64(image::encode_png(result.images[i], {{"parameters", text}}));
+  }
+  void send(const Json& event) {
+    if (!exchange_->begun())
+      exchange_->start(200, "text/event-stream; charset=utf-8", {{"Cache-Control", "no-cache"}});
+    exchange_->write("event: " + event["type"].get<std::string>() + "\ndata: " + dump(event) +
+                     "\n\n");
+  }
+
+  Exchange exchange_;
+  ModelRegistry::Held held_;
+  PictureShape shape_;
+  pipelines::ImageRequest request_;
+  std::int64_t sent_ = 0;
+};
 
 void generate(const Context& context, const Exchange& exchange) {
   const Json body = request_object(exchange->request());
   const auto held = context.models->get(get_string(body, "model", ""));
   PictureService* service = held->pictures();
   if (service == nullptr) bad_input("model '{}' draws no pictures", held->info().name);
-  const pipelines::ImageRequest request = picture_of(body);
+  check_fields(body);
+  const PictureShape shape = shape_of(body);
+  Drawing drawing(exchange, held, shape, picture_of(body, shape));
   const auto begin = Clock::now();
   const auto end = begin + context.patience;
   held.stats->begin();
@@ -51,32 +215,17 @@ void generate(const Context& context, const Exchange& exchange) {
     held.stats->end(outcome, {total, Nanoseconds(0), Nanoseconds(0), total, Nanoseconds(0)});
   };
   try {
-    const auto result = service->draw(request, [&](const pipelines::StepEvent&) {
+    const auto result = service->draw(drawing.request(), [&](const pipelines::StepEvent& event) {
+      drawing.step(event);
       return !exchange->gone() && Clock::now() < end;
     });
     if (result.cancelled && exchange->gone()) return count(Outcome::cancelled);
     if (result.cancelled) throw DeadlineExceeded("the time for the request is over");
-    Json data = Json::array();
-    const std::string scheduler =
-        request.scheduler.empty() ? service->default_scheduler() : request.scheduler;
-    for (std::size_t i = 0; i < result.images.size(); ++i) {
-      const std::string text = pipelines::to_text(pipelines::image_parameters(
-          request, result, static_cast<std::int64_t>(i), scheduler, held->info().name));
-      data.push_back(
-          {{"b64_json", base64(image::encode_png(result.images[i], {{"parameters", text}}))}});
-    }
-    exchange->respond({200,
-                       dump({{"created", unix_now()},
-                             {"data", data},
-                             {"output_format", "png"},
-                             {"size", fmt::format("{}x{}", result.width, result.height)},
-                             {"seed", request.seeds.front()}}),
-                       "application/json",
-                       {}});
+    drawing.finish(result);
     count(Outcome::success);
   } catch (const std::exception& error) {
     count(status_of(error).outcome);
-    throw;
+    if (!drawing.fail(error)) throw;
   }
 }
 

@@ -14,52 +14,173 @@ Json integer(std::int64_t low, std::int64_t high) {
 }
 Json of(const char* type) { return {{"type", type}}; }
 
+Json maybe(const char* type) { return {{"type", {type, "null"}}}; }
+Json list_of(Json items) { return {{"type", "array"}, {"items", std::move(items)}}; }
+Json object_of(Json properties, Json required) {
+  return {
+      {"type", "object"}, {"properties", std::move(properties)}, {"required", std::move(required)}};
+}
+
 Json sampling() {
   constexpr std::int64_t kMany = std::int64_t{1} << 31;
-  return {{"model", of("string")},
-          {"max_tokens", integer(1, kMany)},
-          {"temperature", number(0, 100)},
-          {"top_p", number(0, 1)},
-          {"top_k", integer(-1, kMany)},
-          {"n", integer(1, kMaxChoices)},
-          {"seed", {{"type", {"integer", "null"}}}},
-          {"stop", Json::object()},
-          {"presence_penalty", number(-2, 2)},
-          {"frequency_penalty", number(-2, 2)},
-          {"logit_bias", {{"type", {"object", "null"}}}},
-          {"stream", {{"type", {"boolean", "null"}}}},
-          {"stream_options", {{"type", {"object", "null"}}}}};
+  constexpr std::int64_t kId = kMany - 1;
+  const Json schema = {{"type", {"object", "string", "boolean", "null"}}};
+  Json made = {
+      {"model", of("string")},
+      {"stream", maybe("boolean")},
+      {"stream_options", maybe("object")},
+      {"response_format", maybe("object")},
+      {"guided_json", schema},
+      {"json_schema", schema},
+      {"structured_outputs", maybe("object")},
+      {"guided_choice", {{"type", {"array", "null"}}, {"minItems", 1}, {"items", of("string")}}},
+      {"metadata", maybe("object")},
+      {"store", {{"enum", {false, nullptr}}}},
+      {"service_tier", {{"enum", {"auto", "default", nullptr}}}},
+      {"priority", integer(-100, 100)},
+      {"skip_special_tokens", {{"enum", {true, nullptr}}}},
+      {"temperature", number(0, 100)},
+      {"top_p", number(0, 1)},
+      {"top_k", integer(-1, kMany)},
+      {"min_p", number(0, 1)},
+      {"typical_p", number(0, 1)},
+      {"n", integer(1, kMaxChoices)},
+      {"seed", maybe("integer")},
+      {"stop",
+       {{"anyOf",
+         {maybe("string"), {{"type", "array"}, {"maxItems", 16}, {"items", of("string")}}}}}},
+      {"stop_token_ids",
+       {{"type", {"array", "null"}},
+        {"items", {{"type", "integer"}, {"minimum", 0}, {"maximum", kId}}}}},
+      {"repetition_penalty", number(0.01, 100)},
+      {"presence_penalty", number(-2, 2)},
+      {"frequency_penalty", number(-2, 2)},
+      {"ignore_eos", maybe("boolean")},
+      {"logit_bias", maybe("object")}};
+  for (const char* key : {"max_tokens", "max_new_tokens", "max_completion_tokens"})
+    made[key] = integer(1, kMany);
+  for (const char* key : {"min_tokens", "min_new_tokens"}) made[key] = integer(0, kMany);
+  for (const char* key : {"guided_regex", "guided_grammar", "grammar", "user", "safety_identifier",
+                          "prompt_cache_key"})
+    made[key] = maybe("string");
+  made["guided_json_object"] = maybe("boolean");
+  return made;
 }
 
 Json body_of(const std::string& path) {
   Json properties = sampling();
   Json required = Json::array({"model"});
   if (path == "/v1/chat/completions") {
-    properties["messages"] = {{"type", "array"}, {"minItems", 1}, {"items", of("object")}};
-    properties["tools"] = {{"type", {"array", "null"}}};
-    properties["logprobs"] = {{"type", {"boolean", "null"}}};
+    const Json function = object_of(
+        {{"name", of("string")}, {"description", maybe("string")}, {"parameters", maybe("object")}},
+        {"name"});
+    properties["messages"] = {
+        {"type", "array"},
+        {"minItems", 1},
+        {"items", object_of({{"role", of("string")},
+                             {"content", {{"type", {"string", "array", "null"}}}},
+                             {"tool_calls", {{"type", {"array", "null"}}}}},
+                            {"role"})}};
+    properties["tools"] = {
+        {"type", {"array", "null"}},
+        {"maxItems", 128},
+        {"items", object_of({{"type", {{"const", "function"}}}, {"function", function}},
+                            {"type", "function"})}};
+    properties["tool_choice"] = {{"type", {"string", "object", "null"}}};
+    properties["parallel_tool_calls"] = maybe("boolean");
+    properties["documents"] = {{"type", {"array", "null"}}};
+    properties["chat_template_kwargs"] = maybe("object");
+    properties["reasoning_effort"] = maybe("string");
+    properties["modalities"] = {{"enum", Json::array({Json::array({"text"}), nullptr})}};
+    properties["prediction"] = maybe("object");
+    properties["logprobs"] = maybe("boolean");
     properties["top_logprobs"] = integer(0, 20);
     required.push_back("messages");
   } else if (path == "/v1/completions") {
     properties["prompt"] = {{"type", {"string", "array"}}};
-    properties["echo"] = {{"type", {"boolean", "null"}}};
+    properties["echo"] = maybe("boolean");
+    properties["best_of"] = integer(1, kMaxChoices);
+    properties["add_special_tokens"] = maybe("boolean");
     properties["logprobs"] = integer(0, 20);
     required.push_back("prompt");
   } else if (path == "/v1/images/generations") {
     properties = {{"model", of("string")},
                   {"prompt", {{"type", "string"}, {"minLength", 1}}},
-                  {"negative_prompt", {{"type", {"string", "null"}}}},
+                  {"negative_prompt", maybe("string")},
                   {"n", integer(1, kMaxPictures)},
-                  {"size", {{"type", {"string", "null"}}}},
+                  {"size", maybe("string")},
+                  {"width", integer(1, 2048)},
+                  {"height", integer(1, 2048)},
                   {"steps", integer(1, 200)},
                   {"guidance", number(0, 100)},
+                  {"scheduler", maybe("string")},
                   {"seed", {{"type", {"integer", "null"}}, {"minimum", 0}}},
+                  {"stream", maybe("boolean")},
+                  {"partial_images", integer(0, 3)},
+                  {"output_format", {{"enum", {"png", "jpeg", "webp", nullptr}}}},
+                  {"output_compression", integer(1, 100)},
+                  {"quality", {{"enum", {"auto", "standard", nullptr}}}},
+                  {"background", {{"enum", {"auto", "opaque", nullptr}}}},
+                  {"moderation", {{"enum", {"auto", "low", nullptr}}}},
+                  {"user", maybe("string")},
                   {"response_format", {{"enum", {"b64_json", nullptr}}}}};
     required.push_back("prompt");
   } else {
     properties = {{"model", of("string")}, {"input", Json::object()}};
+    return {{"type", "object"}, {"required", required}, {"properties", properties}};
   }
-  return {{"type", "object"}, {"required", required}, {"properties", properties}};
+  return {{"type", "object"},
+          {"required", required},
+          {"properties", properties},
+          {"additionalProperties", false}};
+}
+
+Json text_answer(const char* member, Json value) {
+  const Json choice = object_of({{"index", of("integer")},
+                                 {"finish_reason", {{"enum", {"stop", "length", "tool_calls"}}}},
+                                 {"logprobs", maybe("object")},
+                                 {member, std::move(value)}},
+                                {"index", "finish_reason", member});
+  const Json usage = object_of({{"prompt_tokens", of("integer")},
+                                {"completion_tokens", of("integer")},
+                                {"total_tokens", of("integer")}},
+                               {"prompt_tokens", "completion_tokens", "total_tokens"});
+  return object_of({{"id", of("string")},
+                    {"object", of("string")},
+                    {"created", of("integer")},
+                    {"model", of("string")},
+                    {"system_fingerprint", of("string")},
+                    {"choices", list_of(choice)},
+                    {"usage", usage}},
+                   {"id", "object", "created", "model", "choices", "usage"});
+}
+
+/// Of the answer with status 200; null: it has no JSON.
+Json answer_of(const std::string& path) {
+  const Json model = object_of({{"id", of("string")},
+                                {"object", of("string")},
+                                {"created", of("integer")},
+                                {"owned_by", of("string")},
+                                {"max_model_len", of("integer")}},
+                               {"id", "object", "created", "owned_by"});
+  if (path == "/v1/models")
+    return object_of({{"object", of("string")}, {"data", list_of(model)}}, {"object", "data"});
+  if (path == "/v1/models/{model}") return model;
+  if (path == "/v1/completions") return text_answer("text", of("string"));
+  if (path == "/v1/chat/completions") {
+    return text_answer("message", object_of({{"role", of("string")},
+                                             {"content", maybe("string")},
+                                             {"tool_calls", of("array")}},
+                                            {"role", "content"}));
+  }
+  if (path == "/v1/images/generations") {
+    return object_of({{"created", of("integer")},
+                      {"data", list_of(object_of({{"b64_json", of("string")}}, {"b64_json"}))},
+                      {"output_format", of("string")},
+                      {"size", of("string")}},
+                     {"created", "data"});
+  }
+  return path == "/openapi.json" ? of("object") : Json();
 }
 
 Json operation(const http::Route& route) {
@@ -70,8 +191,16 @@ Json operation(const http::Route& route) {
                  {"400", reply("the request cannot be met")},
                  {"401", reply("a valid API key is missing")},
                  {"404", reply("no such model")},
+                 {"408", reply("the request took too long to arrive")},
+                 {"413", reply("the request is too large")},
                  {"429", reply("too many requests wait")},
                  {"503", reply("no room or no time")}}}};
+  if (Json schema = answer_of(route.pattern); !schema.is_null()) {
+    Json& content = made["responses"]["200"]["content"];
+    content["application/json"]["schema"] = std::move(schema);
+    const bool streams = route.method == "POST" && route.pattern != "/v1/embeddings";
+    if (streams) content["text/event-stream"]["schema"] = of("string");
+  }
   if (route.pattern.find("{model}") != std::string::npos)
     made["parameters"] = {
         {{"name", "model"}, {"in", "path"}, {"required", true}, {"schema", of("string")}}};

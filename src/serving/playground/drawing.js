@@ -9,9 +9,10 @@ export function pictureOf(base64, type = "image/png") {
   return new Blob([bytes], { type });
 }
 
-// Without previews where the server does not offer them for this request.
+// Without previews for several pictures, and where the server does not offer them.
 async function open(request, signal) {
   const path = "v1/images/generations";
+  if ((request.n ?? 1) > 1) return ask("POST", path, request, signal);
   try {
     return await ask("POST", path, { ...request, stream: true, partial_images: kPreviews }, signal);
   } catch (error) {
