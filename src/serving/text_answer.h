@@ -63,7 +63,7 @@ class TextAnswer : public TextSink, public std::enable_shared_from_this<TextAnsw
   std::vector<Sequence> sequences_;
   Clock::time_point begin_ = Clock::now();
   std::optional<Clock::time_point> first_;
-  TextUsage usage_;  // once it has finished
+  TextUsage usage_;      // once it has finished
   bool counted_ = true;  // until run() has begun to count
 };
 
