@@ -72,7 +72,8 @@ bool shares_batch(const graph::Graph& graph) {
   const auto look = [&](graph::ValueId id) {
     const auto& shape = graph.value(id).shape;
     const auto names = shape.size() < 2 ? std::vector<std::string>{} : shape[0].symbols();
-    first.insert(shape.size() > 1 && names.size() == 1 && shape[0] == Dim::symbol(names[0]) ? names[0] : "");
+    first.insert(
+        shape.size() > 1 && names.size() == 1 && shape[0] == Dim::symbol(names[0]) ? names[0] : "");
   };
   for (const auto id : graph.inputs()) look(id);
   for (const auto id : graph.outputs()) look(id);
