@@ -3,8 +3,8 @@
 python bench/serving_engines.py openvino|onnxruntime-genai MODEL_DIR --port N --threads 2
 
 One thread runs the engine and adds what has come since its last step; aiohttp answers. It takes a prompt as text or
-token ids, greedy choice and max_tokens, and writes on past the end token. Texts are the pieces of the vocabulary as they
-are, so the peers pay nothing for decoding.
+token ids, greedy choice and max_tokens, and writes on past the end token. Texts are the pieces of the vocabulary as
+they are, so the peers pay nothing for decoding.
 """
 
 import argparse

@@ -18,7 +18,8 @@ from peer_workers import error_against
 def llama(models, precision, ids):
     import llama_cpp
 
-    model = llama_cpp.Llama(str(models / f"{precision}.gguf"), n_ctx=len(ids), n_threads=2, logits_all=True, verbose=False)
+    model = llama_cpp.Llama(str(models / f"{precision}.gguf"), n_ctx=len(ids), n_threads=2, logits_all=True,
+                            verbose=False)
     model.eval([int(i) for i in ids])
     return np.array(model.scores[:len(ids)])
 
