@@ -82,28 +82,6 @@ def test_queue_timeout(batching, asked, expected):
     assert expected <= took < expected + 0.5
 
 
-def test_priorities(batching):
-    order, lock = [], threading.Lock()
-
-    def ask(level, i):
-        status, _, _ = infer(batching, "levels", {"X": np.ones((1, WIDTH), np.float32)}, {"priority": level})
-        assert status == 200
-        with lock:
-            order.append((level, i))
-
-    low = [threading.Thread(target=ask, args=(2, i)) for i in range(12)]
-    for thread in low:
-        thread.start()
-    time.sleep(0.05)
-    high = threading.Thread(target=ask, args=(1, 0))
-    high.start()
-    for thread in [*low, high]:
-        thread.join()
-    assert len(order) == 13
-    # It overtook those that waited; without priorities it would be the last.
-    assert order.index((1, 0)) < 12 or order[0] != (2, 0)
-
-
 def test_many_clients(batching):
     questions = [np.random.default_rng(i).standard_normal((1, WIDTH)).astype(np.float32) for i in range(32)]
     alone = [infer(batching, "twice", {"X": one})[2]["Y"] for one in questions[:4]]
