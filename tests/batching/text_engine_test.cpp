@@ -2,6 +2,8 @@
 // it gets alone.
 #include "serving/batching/text_engine.h"
 
+#include <future>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -266,30 +268,40 @@ TEST(TextEngine, TheQueueHasALimitAndATime) {
   EXPECT_EQ(settled(engine, 2).queue_timeouts, 2U);
 }
 
+/// Its first token takes the engine until `release`: a long step.
+class SlowAnswer final : public Answer {
+ public:
+  void token(const pipelines::TokenEvent& event) override {
+    Answer::token(event);
+    released_.wait_for(std::chrono::minutes(2));
+  }
+  void release() { promise_.set_value(); }
+
+ private:
+  std::promise<void> promise_;
+  std::shared_future<void> released_ = promise_.get_future().share();
+};
+
 TEST(TextEngine, TheTimeOfTheQueueFiresInsideOfALongStep) {
   TextEngineOptions options;
-  options.max_running = 1;
-  options.queue_timeout = milliseconds(50);
-  options.device = std::make_shared<std::mutex>();
+  options.queue_timeout = milliseconds(1000);
   TextEngine engine(model_of("llama-gqa"), cpu(), options);
   TextRequest request;
   request.prompt = {1, 2, 3};
   request.config.max_new_tokens = 3;
-  const auto running = std::make_shared<Answer>();
+  const auto running = std::make_shared<SlowAnswer>();
   const auto waiting = std::make_shared<Answer>();
   const auto late = std::make_shared<Answer>();
-  {
-    const std::lock_guard step(*options.device);  // the step takes as long as this is held
-    engine.submit(request, running);
-    std::this_thread::sleep_for(milliseconds(20));  // its step has begun: the numbers come after it
-    engine.submit(request, waiting);
-    request.deadline = serving::Clock::now() + milliseconds(10);
-    engine.submit(request, late);
-    ASSERT_TRUE(waiting->wait());
-    ASSERT_TRUE(late->wait());
-    EXPECT_THAT(waiting->error(), HasSubstr("before the model had come to it"));
-    EXPECT_THAT(late->error(), HasSubstr("before the model had come to it"));
-  }
+  engine.submit(request, running);
+  ASSERT_TRUE(running->wait_for_tokens(1));
+  engine.submit(request, waiting);
+  request.deadline = serving::Clock::now() + milliseconds(10);
+  engine.submit(request, late);
+  EXPECT_TRUE(waiting->wait());
+  EXPECT_TRUE(late->wait());
+  EXPECT_THAT(waiting->error(), HasSubstr("before the model had come to it"));
+  EXPECT_THAT(late->error(), HasSubstr("before the model had come to it"));
+  running->release();
   ASSERT_TRUE(running->wait());
   EXPECT_EQ(running->error(), "");
   EXPECT_EQ(waiting->ends(), 1);

@@ -35,7 +35,7 @@ inline Tokens some_tokens(std::int64_t vocabulary, std::size_t count, std::int32
 }
 
 /// Remembers the answer, and that it came once.
-class Answer final : public serving::TextSink {
+class Answer : public serving::TextSink {
  public:
   void token(const pipelines::TokenEvent& event) override {
     const std::lock_guard lock(mutex_);

@@ -19,7 +19,8 @@ void QueueClock::add(TimePoint time, const std::shared_ptr<LiveRequest>& request
   bool is_next = false;
   {
     const std::lock_guard lock(mutex_);
-    is_next = waiting_.emplace(time, request) == waiting_.begin();
+    const auto place = waiting_.emplace(time, request);  // before begin(), which it may change
+    is_next = place == waiting_.begin();
   }
   if (is_next) changed_.notify_all();
 }
