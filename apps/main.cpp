@@ -37,7 +37,7 @@ CLI::App* add_subcommand(CLI::App& program, Common& common, const char* name, co
 }
 
 void print_json(const Json& object) {
-  fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(object));
   std::fflush(stdout);
 }
 

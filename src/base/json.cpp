@@ -12,7 +12,7 @@ namespace {
 constexpr int kMaxDepth = 128;
 
 std::string shortened(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(value);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
 }

@@ -16,6 +16,11 @@ using Json = nlohmann::json;
 /// Refuses malformed text, duplicate keys and nesting beyond 128.
 Json parse_json(std::string_view text, std::string_view where);
 Json read_json(const std::filesystem::path& path);
+/// In one line; bytes that are not UTF-8 become U+FFFD. Of Json, and of such with fields in order.
+template <typename AnyJson = Json>
+std::string json_text(const AnyJson& value) {
+  return value.dump(-1, ' ', false, AnyJson::error_handler_t::replace);
+}
 
 /// Typed fields of an object: Error(bad_input) names the key, what was found and what was expected.
 /// Numbers: an integer must be integral and inside [low, high].

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kShown = 80;
 
 std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(value);
   if (text.size() > kShown) text = text.substr(0, kShown) + "...";
   return text;
 }

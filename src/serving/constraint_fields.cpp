@@ -36,7 +36,7 @@ std::string schema_of(const OrderedJson& value, const std::string& field) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_object() && !value.is_boolean())
     bad_input("field \"{}\" is no JSON schema: an object was expected", field);
-  return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  return json_text(value);
 }
 
 std::string choices_of(const OrderedJson& value, const std::string& field) {
@@ -44,7 +44,7 @@ std::string choices_of(const OrderedJson& value, const std::string& field) {
                      std::all_of(value.begin(), value.end(),
                                  [](const OrderedJson& one) { return one.is_string(); });
   if (!texts) bad_input("field \"{}\" is no list of strings", field);
-  return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  return json_text(value);
 }
 
 class Reader {

@@ -133,7 +133,7 @@ void LogSettings::line(log::Level level, Json fields) noexcept {
     const std::lock_guard lock(mutex_);
     if (!tells(level)) return;
     fields["time"] = time_as(values_.format);
-    put(fields.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    put(json_text(fields) + "\n");
   } catch (const std::exception&) {
   }
 }

@@ -97,7 +97,7 @@ std::string otlp_line(const TracedRequest& request) {
   const Json line = {
       {"resourceSpans",
        Json::array({{{"resource", service}, {"scopeSpans", Json::array({std::move(scope)})}}})}};
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(line) + "\n";
 }
 
 }  // namespace tenon::serving

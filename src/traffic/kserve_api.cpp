@@ -14,14 +14,10 @@ namespace {
 constexpr std::int64_t kMostInputBytes = std::int64_t{1} << 30;
 constexpr std::uint64_t kIntegers = 10;  // 0 to 9: within every vocabulary, class and table
 
-std::string dump(const Json& body) {
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string error_of(const Json& answer) {
   const Json* error = find_field(answer, "error");
   if (error == nullptr) return "";
-  return error->is_string() ? error->get<std::string>() : dump(*error);
+  return error->is_string() ? error->get<std::string>() : json_text(*error);
 }
 
 struct TypeSize {
@@ -104,7 +100,7 @@ class Infer final : public Api {
                                 {"shape", input.shape},
                                 {"parameters", {{"binary_data_size", tensors.size() - before}}}});
     }
-    std::string body = dump(head);
+    std::string body = json_text(head);
     const std::string length = std::to_string(body.size());
     body += tensors;
     return {
@@ -188,7 +184,7 @@ class Generate final : public Api {
     return {"POST",
             "/v2/models/" + ask_.model + (ask_.stream ? "/generate_stream" : "/generate"),
             {{"Content-Type", "application/json"}},
-            dump(body)};
+            json_text(body)};
   }
 
   void on_event(std::string_view data, double now, Record& record) const override {

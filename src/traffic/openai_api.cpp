@@ -8,10 +8,6 @@ namespace {
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;
 
-std::string dump(const Json& body) {
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 void read_usage(const Json& answer, Record& record) {
   const Json* usage = find_field(answer, "usage");
   if (usage == nullptr) return;
@@ -24,7 +20,7 @@ std::string error_of(const Json& answer) {
   const Json* error = find_field(answer, "error");
   if (error == nullptr) return "";
   if (const Json* message = find_field(*error, "message"); message != nullptr) error = message;
-  return error->is_string() ? error->get<std::string>() : dump(*error);
+  return error->is_string() ? error->get<std::string>() : json_text(*error);
 }
 
 bool is_text(const Json& object, const char* key) {
@@ -41,7 +37,7 @@ class OpenAi : public Api {
     Json body = {{"model", ask_.model}};
     fill(body, prompts_->text(index));
     body.update(ask_.extra);
-    return {"POST", route(), {{"Content-Type", "application/json"}}, dump(body)};
+    return {"POST", route(), {{"Content-Type", "application/json"}}, json_text(body)};
   }
 
   void on_event(std::string_view data, double now, Record& record) const override {

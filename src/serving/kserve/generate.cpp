@@ -8,10 +8,6 @@ namespace {
 
 using Exchange = std::shared_ptr<http::Exchange>;
 
-std::string dump(const Json& body) {
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 /// With a stream each answer is an event; else there is one.
 class Generated final : public InferReply {
  public:
@@ -27,7 +23,7 @@ class Generated final : public InferReply {
     const Json body = object(answer);
     if (!streams_) {
       http::Response response;
-      response.body = dump(body);
+      response.body = json_text(body);
       return exchange_->respond(std::move(response));
     }
     send(body);
@@ -50,7 +46,7 @@ class Generated final : public InferReply {
   void send(const Json& event) {
     if (!exchange_->begun())
       exchange_->start(200, "text/event-stream", {{"Cache-Control", "no-cache"}});
-    exchange_->write("data: " + dump(event) + "\n\n");
+    exchange_->write("data: " + json_text(event) + "\n\n");
   }
 
   Exchange exchange_;

@@ -68,7 +68,7 @@ http::Response encode_infer(const InferAnswer& answer, const ParsedInfer& reques
     body["outputs"].push_back(std::move(one));
   }
   http::Response response;
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  response.body = json_text(body);
   if (has_tail) {
     response.headers.emplace_back("Inference-Header-Content-Length",
                                   std::to_string(response.body.size()));

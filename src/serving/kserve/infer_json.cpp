@@ -14,9 +14,7 @@ constexpr std::size_t kMaxTensors = 1024;
 // Numbers as JSON take many times their size in memory; larger tensors come as bytes.
 constexpr std::size_t kMaxJson = std::size_t{16} << 20;
 
-std::string shortened(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
-}
+std::string shortened(const Json& value) { return json_text(value).substr(0, 60); }
 
 Shape shape_of(const Json& input, const std::string& name) {
   const Json* field = find_field(input, "shape");

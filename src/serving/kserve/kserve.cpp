@@ -6,13 +6,26 @@
 namespace tenon::serving::kserve {
 
 std::string error_body(int, const std::string& message) {
-  return Json{{"error", message}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(Json{{"error", message}});
 }
 
 void respond_error(http::Exchange& exchange, const std::exception& error) {
   http::Response response = error_response(error, error_body(0, message_of(error)));
   if (response.status == 429) response.status = 503;  // Triton's word for a full queue
   exchange.respond(std::move(response));
+}
+
+void respond_json(http::Exchange& exchange, const Json& body) {
+  http::Response response;
+  response.body = json_text(body);
+  exchange.respond(std::move(response));
+}
+
+Json body_of(const http::Request& request) {
+  if (request.body.empty()) return Json::object();
+  Json body = parse_json(request.body, "request");
+  if (!body.is_object()) bad_input("request: a JSON object was expected");
+  return body;
 }
 
 http::Handler guarded(http::Handler body) {

@@ -24,6 +24,9 @@ void add_setting_routes(http::Router& router, const Context& context);
 /// Runs the body; what it throws is answered as Triton does.
 http::Handler guarded(http::Handler body);
 void respond_error(http::Exchange& exchange, const std::exception& error);
+void respond_json(http::Exchange& exchange, const Json& body);
+/// An empty body is an empty object. Error(bad_input) for what is no object.
+Json body_of(const http::Request& request);
 /// The {version} of the path; empty where there is none.
 std::string version_of(const http::Request& request);
 

@@ -8,19 +8,6 @@ namespace {
 
 using Exchange = std::shared_ptr<http::Exchange>;
 
-void answer(const Exchange& exchange, const Json& body) {
-  http::Response response;
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  exchange->respond(std::move(response));
-}
-
-Json body_of(const http::Request& request) {
-  if (request.body.empty()) return Json::object();
-  Json body = parse_json(request.body, "request");
-  if (!body.is_object()) bad_input("request: a JSON object was expected");
-  return body;
-}
-
 // Models do not depend on each other here, so that `unload_dependents` asks for nothing more.
 void check_unload_parameters(const Json& body) {
   const Json* parameters = find_field(body, "parameters");
@@ -40,7 +27,7 @@ void add_repository(http::Router& router, const Context& context) {
                 for (Json& one : list) {
                   if (one["reason"] == "") one.erase("reason");
                 }
-                answer(exchange, list);
+                respond_json(*exchange, list);
               })});
   router.add(
       {"POST", "/v2/repository/models/{model}/load", guarded([context](const Exchange& exchange) {
@@ -66,7 +53,7 @@ void add_model_routes(http::Router& router, const Context& context) {
     Json list = Json::array();
     for (const auto& held : context.models->ready_models())
       list.push_back(json_of(statistics_of(held)));
-    answer(exchange, {{"model_stats", list}});
+    respond_json(*exchange, {{"model_stats", list}});
   });
   for (const std::string base : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
     const auto held_of = [context](const Exchange& exchange) {
@@ -75,14 +62,15 @@ void add_model_routes(http::Router& router, const Context& context) {
     };
     get(base, [context, held_of](const Exchange& exchange) {
       const auto held = held_of(exchange);
-      answer(exchange,
-             json_of(about_model(held->info(), context.models->versions(held->info().name))));
+      respond_json(*exchange,
+                   json_of(about_model(held->info(), context.models->versions(held->info().name))));
     });
     get(base + "/config", [held_of](const Exchange& exchange) {
-      answer(exchange, json_of(config_of(held_of(exchange)->info())));
+      respond_json(*exchange, json_of(config_of(held_of(exchange)->info())));
     });
     get(base + "/stats", [held_of](const Exchange& exchange) {
-      answer(exchange, {{"model_stats", Json::array({json_of(statistics_of(held_of(exchange)))})}});
+      respond_json(*exchange,
+                   {{"model_stats", Json::array({json_of(statistics_of(held_of(exchange)))})}});
     });
     get(base + "/ready", [held_of](const Exchange& exchange) {
       const bool ready = held_of(exchange)->ready();

@@ -7,9 +7,7 @@ namespace {
 
 constexpr std::size_t kLongestId = 128;
 
-std::string shortened(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
-}
+std::string shortened(const Json& value) { return json_text(value).substr(0, 60); }
 
 }  // namespace
 

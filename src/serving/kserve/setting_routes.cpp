@@ -8,19 +8,6 @@ namespace {
 
 using Exchange = std::shared_ptr<http::Exchange>;
 
-void answer(const Exchange& exchange, const Json& body) {
-  http::Response response;
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  exchange->respond(std::move(response));
-}
-
-Json body_of(const http::Request& request) {
-  if (request.body.empty()) return Json::object();
-  Json body = parse_json(request.body, "request");
-  if (!body.is_object()) bad_input("request: a JSON object was expected");
-  return body;
-}
-
 std::string text_of(const Json& value, const std::string& name) {
   if (!value.is_string()) bad_input("{}: a string was expected", name.substr(0, 60));
   return value.get<std::string>();
@@ -85,7 +72,7 @@ void add_setting_routes(http::Router& router, const Context& context) {
     for (const char* method : {"GET", "POST"}) {
       router.add({method, path, guarded([method, change, show](const Exchange& exchange) {
                     if (*method == 'P') change(exchange->request());
-                    answer(exchange, show(exchange->request()));
+                    respond_json(*exchange, show(exchange->request()));
                   }),
                   http::Access::keyed, http::Pace::quick});
     }

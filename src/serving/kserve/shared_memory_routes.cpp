@@ -15,12 +15,6 @@ std::string region_of(const http::Request& request) {
   return found == request.parts.end() ? std::string() : found->second;
 }
 
-void answer(const Exchange& exchange, const Json& body) {
-  http::Response response;
-  response.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  exchange->respond(std::move(response));
-}
-
 std::uint64_t size_of(const Json& body, const char* key, bool required) {
   const Json* field = find_field(body, key);
   if (field == nullptr && !required) return 0;
@@ -58,7 +52,7 @@ void add_shared_memory_routes(http::Router& router, const Context& context) {
   for (const std::string base :
        {"/v2/systemsharedmemory", "/v2/systemsharedmemory/region/{region}"}) {
     add("GET", base + "/status", [memory](const Exchange& exchange) {
-      answer(exchange, written(memory->status(region_of(exchange->request()))));
+      respond_json(*exchange, written(memory->status(region_of(exchange->request()))));
     });
     add("POST", base + "/unregister", [memory](const Exchange& exchange) {
       memory->remove(region_of(exchange->request()));
@@ -72,7 +66,7 @@ void add_shared_memory_routes(http::Router& router, const Context& context) {
       });
   // Nothing is registered there: asking for all and taking all away are no mistakes.
   add("GET", "/v2/cudasharedmemory/status",
-      [](const Exchange& exchange) { answer(exchange, Json::array()); });
+      [](const Exchange& exchange) { respond_json(*exchange, Json::array()); });
   add("POST", "/v2/cudasharedmemory/unregister",
       [](const Exchange& exchange) { exchange->respond({}); });
   const auto refuse = [](const Exchange&) { bad_input("{}", kNoCuda); };

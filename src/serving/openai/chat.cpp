@@ -240,9 +240,7 @@ void use_tools(const ToolChoice& choice, TextService& service, TextRequest& requ
           "field \"tool_choice\": the answer must be a call, and so cannot match another form");
     std::string key = fmt::format("tools {} {}", static_cast<int>(use.format), choice.many);
     for (const text::Tool& tool : choice.tools)
-      key +=
-          fmt::format("\n{} {}", tool.name,
-                      tool.parameters.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
+      key += fmt::format("\n{} {}", tool.name, json_text(tool.parameters));
     request.config.constraint = service.constraints().get(
         key, [&] { return text::tool_grammar(choice.tools, use.format, choice.many); });
     if (const auto opening = text::tool_opening(use.format, service.tokenizer())) {

@@ -148,11 +148,11 @@ class Drawing {
       return exchange_->finish();
     }
     exchange_->respond({200,
-                        dump({{"created", unix_now()},
-                              {"data", data},
-                              {"output_format", shape_.name},
-                              {"size", fmt::format("{}x{}", result.width, result.height)},
-                              {"seed", request_.seeds.front()}}),
+                        json_text({{"created", unix_now()},
+                                   {"data", data},
+                                   {"output_format", shape_.name},
+                                   {"size", fmt::format("{}x{}", result.width, result.height)},
+                                   {"seed", request_.seeds.front()}}),
                         "application/json",
                         {}});
   }
@@ -188,7 +188,7 @@ class Drawing {
   void send(const Json& event) {
     if (!exchange_->begun())
       exchange_->start(200, "text/event-stream; charset=utf-8", {{"Cache-Control", "no-cache"}});
-    exchange_->write("event: " + event["type"].get<std::string>() + "\ndata: " + dump(event) +
+    exchange_->write("event: " + event["type"].get<std::string>() + "\ndata: " + json_text(event) +
                      "\n\n");
   }
 

@@ -20,7 +20,7 @@ Json code_of(int status) {
 }
 
 void answer(const Exchange& exchange, const Json& body) {
-  exchange->respond({200, dump(body), "application/json", {}});
+  exchange->respond({200, json_text(body), "application/json", {}});
 }
 
 Json model_object(const ModelInfo& info, std::int64_t created) {
@@ -32,15 +32,11 @@ Json model_object(const ModelInfo& info, std::int64_t created) {
 }  // namespace
 
 std::string error_body(int status, const std::string& message) {
-  return dump({{"error",
-                {{"message", message},
-                 {"type", type_of(status)},
-                 {"param", nullptr},
-                 {"code", code_of(status)}}}});
-}
-
-std::string dump(const Json& object) {
-  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text({{"error",
+                     {{"message", message},
+                      {"type", type_of(status)},
+                      {"param", nullptr},
+                      {"code", code_of(status)}}}});
 }
 
 std::int64_t unix_now() {
@@ -56,7 +52,7 @@ http::Response refusal(const std::exception& error) {
   Json body = Json::parse(error_body(code, message_of(error)));
   body["error"]["code"] = "model_not_found";
   body["error"]["param"] = "model";
-  return error_response(error, dump(body));
+  return error_response(error, json_text(body));
 }
 
 http::Handler guarded(http::Handler body) {

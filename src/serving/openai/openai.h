@@ -34,6 +34,5 @@ http::Response refusal(const std::exception& error);
 Json request_object(const http::Request& request);
 /// Seconds since 1970, as "created".
 std::int64_t unix_now();
-std::string dump(const Json& object);
 
 }  // namespace tenon::serving::openai

@@ -227,7 +227,7 @@ void TextWriter::send(const Json& chunk) {
     sent.emplace_back("Cache-Control", "no-cache");
     exchange_->start(200, "text/event-stream; charset=utf-8", std::move(sent));
   }
-  exchange_->write("data: " + dump(chunk) + "\n\n");
+  exchange_->write("data: " + json_text(chunk) + "\n\n");
 }
 
 void TextWriter::on_token(const pipelines::TokenEvent& event) {
@@ -261,7 +261,7 @@ void TextWriter::on_finished(const TextUsage& usage) {
       body["choices"].push_back(choice(body["choices"].size(), sequence));
   }
   body["usage"] = usage_of(usage);
-  exchange_->respond({200, dump(body), "application/json", headers()});
+  exchange_->respond({200, json_text(body), "application/json", headers()});
 }
 
 void TextWriter::on_failed(const std::exception& error) {

@@ -49,7 +49,7 @@ constexpr std::array<std::string_view, 7> kTypes = {"null",   "boolean", "intege
                                                     "string", "array",   "object"};
 
 std::string shown(const Schema& value) {
-  std::string text = value.dump(-1, ' ', false, Schema::error_handler_t::replace);
+  std::string text = json_text(value);
   return text.size() > 60 ? text.substr(0, 57) + "..." : text;
 }
 

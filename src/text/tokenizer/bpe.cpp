@@ -35,7 +35,7 @@ std::pair<std::string, std::string> merge_parts(const Json& merge) {
     }
   }
   bad_input("a merge is {}, \"left right\" or [\"left\", \"right\"] was expected",
-            merge.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 100));
+            json_text(merge).substr(0, 100));
 }
 
 }  // namespace
