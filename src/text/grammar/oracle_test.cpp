@@ -3,7 +3,6 @@
 #include <random>
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "base/json.h"
 #include "text/grammar/test_support.h"
@@ -13,19 +12,8 @@ namespace tenon::text::grammar {
 namespace {
 
 const nlohmann::ordered_json& cases() {
-  static const auto recorded = [] {
-    const std::string path = TENON_SOURCE_DIR "/tests/grammar/cases.json.gz";
-    gzFile file = gzopen(path.c_str(), "rb");
-    if (file == nullptr) throw std::runtime_error(path + " cannot be opened");
-    std::string out;
-    std::string part(1 << 16, '\0');
-    for (int length = 0;
-         (length = gzread(file, part.data(), static_cast<unsigned>(part.size()))) > 0;) {
-      out.append(part, 0, static_cast<std::size_t>(length));
-    }
-    gzclose(file);
-    return nlohmann::ordered_json::parse(out);
-  }();
+  static const auto recorded =
+      nlohmann::ordered_json::parse(inflate(TENON_SOURCE_DIR "/tests/grammar/cases.json.gz"));
   return recorded;
 }
 

@@ -65,11 +65,7 @@ class Parser {
   }
 
   Grammar::Node alternatives(int depth) {
-    if (depth > kMaxGroups) in_.refuse(fmt::format("groups nest deeper than {}", kMaxGroups));
-    std::vector<Grammar::Node> choices;
-    do choices.push_back(sequence(depth));
-    while (in_.skip("|"));
-    return grammar_.choice(std::move(choices));
+    return choice_of(grammar_, in_, depth, [&] { return sequence(depth); });
   }
 
   Grammar::Node sequence(int depth) {

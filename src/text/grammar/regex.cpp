@@ -40,11 +40,7 @@ class Parser {
   Grammar::Node anything() { return grammar_.repeat(character_(CodePoints::all()), 0, -1); }
 
   Grammar::Node alternatives(int depth) {
-    if (depth > kMaxGroups) in_.refuse(fmt::format("groups nest deeper than {}", kMaxGroups));
-    std::vector<Grammar::Node> choices;
-    do choices.push_back(sequence(depth));
-    while (in_.skip("|"));
-    return grammar_.choice(std::move(choices));
+    return choice_of(grammar_, in_, depth, [&] { return sequence(depth); });
   }
 
   // Anchors stand at the ends of an outermost alternative; without them a search matches inside.

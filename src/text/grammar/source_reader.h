@@ -6,9 +6,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "text/grammar/code_points.h"
+#include "text/grammar/grammar.h"
 #include "text/tokenizer/utf8.h"
 
 namespace tenon::text::grammar {
@@ -102,5 +104,15 @@ class SourceReader {
   const char* what_;
   std::size_t at_ = 0;
 };
+
+/// What stands between `|`, each read by `sequence`; `depth` groups are open around it.
+template <typename Sequence>
+Grammar::Node choice_of(Grammar& grammar, SourceReader& in, int depth, const Sequence& sequence) {
+  if (depth > kMaxGroups) in.refuse(fmt::format("groups nest deeper than {}", kMaxGroups));
+  std::vector<Grammar::Node> choices;
+  do choices.push_back(sequence());
+  while (in.skip("|"));
+  return grammar.choice(std::move(choices));
+}
 
 }  // namespace tenon::text::grammar

@@ -1,4 +1,4 @@
-// What the tests of constraints share: small vocabularies, masks as lists, errors as text.
+// What the tests of constraints share: small vocabularies, and masks as lists.
 #pragma once
 
 #include <memory>
@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
 #include "text/grammar/constraint.h"
+#include "text/test_support.h"
 
 namespace tenon::text::grammar {
 
@@ -30,17 +30,6 @@ inline std::vector<int> allowed(const Matcher& matcher, const TokenTrie& tokens)
     if ((mask[id / 64] >> (id % 64) & 1) != 0) ids.push_back(static_cast<int>(id));
   }
   return ids;
-}
-
-/// The text of the bad_input Error that `body` throws; a plain word when it throws none.
-template <typename Body>
-std::string error_of(Body&& body) {
-  try {
-    std::forward<Body>(body)();
-  } catch (const Error& error) {
-    return error.code() == ErrorCode::bad_input ? error.what() : "not bad_input";
-  }
-  return "no error";
 }
 
 }  // namespace tenon::text::grammar

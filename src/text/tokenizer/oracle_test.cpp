@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "text/streaming.h"
 #include "text/tokenizer/byte_level.h"
@@ -18,19 +17,6 @@ namespace {
 constexpr std::size_t kBlock = 16;
 
 const std::string kFixtures = TENON_SOURCE_DIR "/tests/tokenizers/fixtures/";
-
-std::string inflate(const std::string& path) {
-  gzFile file = gzopen(path.c_str(), "rb");
-  if (file == nullptr) throw std::runtime_error(path + " cannot be opened");
-  std::string out;
-  std::string part(1 << 16, '\0');
-  for (int length = 0;
-       (length = gzread(file, part.data(), static_cast<unsigned>(part.size()))) > 0;) {
-    out.append(part, 0, static_cast<std::size_t>(length));
-  }
-  gzclose(file);
-  return out;
-}
 
 const std::vector<std::string>& recorded_strings() {
   static const std::vector<std::string> kStrings = [] {

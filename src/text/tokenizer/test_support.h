@@ -1,12 +1,12 @@
-// What the tokenizer tests share: small tokenizers written down in the test, and errors as text.
+// What the tokenizer tests share: small tokenizers written down in the test.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "base/error.h"
 #include "base/json.h"
+#include "text/test_support.h"
 #include "text/tokenizer.h"
 
 namespace tenon::text {
@@ -23,17 +23,6 @@ inline Json tiny_tokenizer() {
 inline std::unique_ptr<Tokenizer> load_json(const Json& json, TokenizerFiles more = {}) {
   more["tokenizer.json"] = json.dump();
   return load_tokenizer(more);
-}
-
-/// The text of the Error that `body` throws; a plain word when it throws none.
-template <typename Body>
-std::string error_of(Body&& body) {
-  try {
-    std::forward<Body>(body)();
-  } catch (const Error& error) {
-    return error.code() == ErrorCode::bad_input ? error.what() : "not bad_input";
-  }
-  return "no error";
 }
 
 }  // namespace tenon::text
