@@ -12,6 +12,7 @@
 #include "model_source.h"
 #include "onnx/writer.h"
 #include "picture_layout.h"
+#include "serving/data_type.h"
 #include "serving/model_registry.h"
 #include "serving/repository/config_text.h"
 
@@ -39,32 +40,6 @@ constexpr Range kRanges[] = {
     {"height", {8, 64, 128}},     {"width", {8, 64, 128}},  {"", {1, 64, 512}},
 };
 
-inference::DataType data_type(DType dtype) {
-  switch (dtype) {
-    case DType::boolean:
-      return inference::TYPE_BOOL;
-    case DType::u8:
-      return inference::TYPE_UINT8;
-    case DType::i8:
-      return inference::TYPE_INT8;
-    case DType::i16:
-      return inference::TYPE_INT16;
-    case DType::i32:
-      return inference::TYPE_INT32;
-    case DType::i64:
-      return inference::TYPE_INT64;
-    case DType::f16:
-      return inference::TYPE_FP16;
-    case DType::bf16:
-      return inference::TYPE_BF16;
-    case DType::f32:
-      return inference::TYPE_FP32;
-    case DType::f64:
-      return inference::TYPE_FP64;
-  }
-  fail(ErrorCode::internal, "an element type without a name");
-}
-
 // Whether all begin with the same size that requests choose, with others behind it: without those
 // Triton needs a reshape.
 bool shares_batch(const graph::Graph& graph) {
@@ -83,7 +58,7 @@ bool shares_batch(const graph::Graph& graph) {
 template <typename Tensor>
 void describe(const graph::Value& value, bool batches, Tensor& tensor) {
   tensor.set_name(value.name);
-  tensor.set_data_type(data_type(value.dtype));
+  tensor.set_data_type(serving::data_type(value.dtype));
   for (std::size_t i = batches ? 1 : 0; i < value.shape.size(); ++i)
     tensor.add_dims(value.shape[i].constant().value_or(-1));
   if (tensor.dims_size() > 0) return;

@@ -10,17 +10,6 @@
 namespace tenon::serving::kserve {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, DType>, 10> kTypes = {{{"FP32", DType::f32},
-                                                                        {"FP16", DType::f16},
-                                                                        {"BF16", DType::bf16},
-                                                                        {"FP64", DType::f64},
-                                                                        {"INT8", DType::i8},
-                                                                        {"UINT8", DType::u8},
-                                                                        {"INT16", DType::i16},
-                                                                        {"INT32", DType::i32},
-                                                                        {"INT64", DType::i64},
-                                                                        {"BOOL", DType::boolean}}};
-
 Strings split_strings(std::string_view bytes, std::size_t count, const std::string& name) {
   Strings strings;
   while (!bytes.empty()) {
@@ -40,17 +29,8 @@ Strings split_strings(std::string_view bytes, std::size_t count, const std::stri
 
 }  // namespace
 
-std::string_view datatype_name(DType type) {
-  for (const auto& [name, one] : kTypes) {
-    if (one == type) return name;
-  }
-  return "";
-}
-
 DType dtype_of(std::string_view datatype, const std::string& input) {
-  for (const auto& [name, type] : kTypes) {
-    if (name == datatype) return type;
-  }
+  if (const auto type = dtype_named(datatype)) return *type;
   bad_input("input '{}' has the datatype '{}', which no model here takes", input,
             datatype.substr(0, 40));
 }

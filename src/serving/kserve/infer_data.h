@@ -10,13 +10,12 @@
 #include <vector>
 
 #include "base/json.h"
+#include "serving/data_type.h"
 #include "serving/served_model.h"
 #include "tensor/tensor.h"
 
 namespace tenon::serving::kserve {
 
-/// "FP32", ...; the only name without a DType is BYTES.
-std::string_view datatype_name(DType type);
 /// Error(bad_input) names the input and what its datatype is instead.
 DType dtype_of(std::string_view datatype, const std::string& input);
 

@@ -7,6 +7,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
+#include "serving/data_type.h"
 
 namespace tenon::serving {
 namespace {
@@ -115,42 +116,17 @@ Tensor from_file(DType dtype, Shape shape, const fs::path& file) {
   return made;
 }
 
-DType dtype_of(inference::DataType type) {
-  switch (type) {
-    case inference::TYPE_BOOL:
-      return DType::boolean;
-    case inference::TYPE_UINT8:
-      return DType::u8;
-    case inference::TYPE_INT8:
-      return DType::i8;
-    case inference::TYPE_INT16:
-      return DType::i16;
-    case inference::TYPE_INT32:
-      return DType::i32;
-    case inference::TYPE_INT64:
-      return DType::i64;
-    case inference::TYPE_FP16:
-      return DType::f16;
-    case inference::TYPE_BF16:
-      return DType::bf16;
-    case inference::TYPE_FP32:
-      return DType::f32;
-    case inference::TYPE_FP64:
-      return DType::f64;
-    default:
-      bad_input("data_type {} is not computed with", inference::DataType_Name(type));
-  }
-}
-
 Tensor values_of(const Sample::Input& input, std::uint32_t batch, const fs::path& folder) {
   Shape shape(input.dims().begin(), input.dims().end());
   if (batch > 0) shape.insert(shape.begin(), batch);
-  const DType dtype = dtype_of(input.data_type());
-  if (static_cast<std::size_t>(element_count(shape)) > kMaxBytes / dtype_size(dtype))
+  const auto dtype = dtype_of(input.data_type());
+  if (!dtype)
+    bad_input("data_type {} is not computed with", inference::DataType_Name(input.data_type()));
+  if (static_cast<std::size_t>(element_count(shape)) > kMaxBytes / dtype_size(*dtype))
     bad_input("{} is larger than 1 GiB", to_string(shape));
   if (input.has_input_data_file())
-    return from_file(dtype, std::move(shape), folder / "warmup" / input.input_data_file());
-  return input.random_data() ? random(dtype, std::move(shape)) : zeros(dtype, std::move(shape));
+    return from_file(*dtype, std::move(shape), folder / "warmup" / input.input_data_file());
+  return input.random_data() ? random(*dtype, std::move(shape)) : zeros(*dtype, std::move(shape));
 }
 
 void run_sample(ServedModel& model, const Sample& sample, const fs::path& folder) {

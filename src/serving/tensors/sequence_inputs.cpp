@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "serving/data_type.h"
 #include "serving/tensors/tensor_contract.h"
 
 namespace tenon::serving {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "serving/data_type.h"
 #include "serving/tensors/batch_policy.h"
 #include "serving/tensors/batchable.h"
 
@@ -103,32 +104,6 @@ std::vector<TensorSpec> settle(const engine::Engine& engine,
 }
 
 }  // namespace
-
-inference::DataType data_type(DType type) {
-  switch (type) {
-    case DType::f32:
-      return inference::TYPE_FP32;
-    case DType::f16:
-      return inference::TYPE_FP16;
-    case DType::bf16:
-      return inference::TYPE_BF16;
-    case DType::f64:
-      return inference::TYPE_FP64;
-    case DType::i8:
-      return inference::TYPE_INT8;
-    case DType::u8:
-      return inference::TYPE_UINT8;
-    case DType::i16:
-      return inference::TYPE_INT16;
-    case DType::i32:
-      return inference::TYPE_INT32;
-    case DType::i64:
-      return inference::TYPE_INT64;
-    case DType::boolean:
-      return inference::TYPE_BOOL;
-  }
-  return inference::TYPE_INVALID;
-}
 
 TensorContract::TensorContract(const engine::Engine& engine, inference::ModelConfig config,
                                const std::string& name)

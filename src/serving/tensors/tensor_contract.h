@@ -48,6 +48,4 @@ class TensorContract {
   std::vector<TensorSpec> outputs_;
 };
 
-inference::DataType data_type(DType type);
-
 }  // namespace tenon::serving
