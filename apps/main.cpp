@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "command.h"
 #include "commands/commands.h"
 
@@ -54,7 +55,7 @@ int run(int argc, char** argv) {
       "answers"};
   program.name("tenon");
   program.require_subcommand(1);
-  program.set_version_flag("--version", std::string("tenon 0.1.0"));
+  program.set_version_flag("--version", fmt::format("tenon {}", version()));
   Common common;
   int exit = 0;
   for (const Command& command : commands()) command.add(program, common, exit);

@@ -4,6 +4,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/version.h"
 #include "commands/commands.h"
 #include "model_source.h"
 #include "onnx/weight_file.h"
@@ -38,7 +39,7 @@ onnx::WriteOptions write_options(const Options& options) {
   onnx::WriteOptions write;
   write.opset = options.opset;
   write.max_ram = parse_bytes(options.max_ram);
-  write.producer_version = "0.1.0";
+  write.producer_version = version();
   return write;
 }
 

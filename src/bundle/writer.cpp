@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mapped_file.h"
+#include "base/version.h"
 #include "bundle/bundle.h"
 #include "bundle/header.h"
 
@@ -169,11 +170,11 @@ void Writer::finish(const Engines& engines, const Contents& contents) {
     parts.push_back(write_engine(to, component, *engine));
   const auto engine_list = to.CreateVector(parts);
   const auto file_list = to.CreateVector(files);
-  const auto version = to.CreateString("0.1.0");
+  const auto written_by = to.CreateString(version());
   const auto provenance = to.CreateString(contents.provenance.dump());
   const auto evidence = to.CreateString(contents.evidence.dump());
   schema::FinishBundleBuffer(
-      to, schema::CreateBundle(to, version, engine_list, file_list, provenance, evidence));
+      to, schema::CreateBundle(to, written_by, engine_list, file_list, provenance, evidence));
 
   file_.pad_to(kBlobStart);
   const std::span structure(reinterpret_cast<const std::byte*>(to.GetBufferPointer()),

@@ -1,5 +1,6 @@
 #include "serving/kserve/about.h"
 
+#include "base/version.h"
 #include "serving/kserve/ports.h"
 
 namespace tenon::serving::kserve {
@@ -33,7 +34,7 @@ void put(inference::StatisticDuration* to, const ModelStats::Duration& from) {
 inference::ServerMetadataResponse about_server() {
   inference::ServerMetadataResponse about;
   about.set_name("tenon");
-  about.set_version("0.1.0");
+  about.set_version(std::string(version()));
   for (const char* extension :
        {"classification", "sequence", "model_repository", "model_repository(unload_dependents)",
         "schedule_policy", "model_configuration", "system_shared_memory", "binary_tensor_data",

@@ -1,4 +1,5 @@
 // The description of the API for tools: paths from the table of routes, schemas of the bodies.
+#include "base/version.h"
 #include "serving/openai/openai.h"
 #include "serving/picture_fields.h"
 #include "serving/sampling_fields.h"
@@ -223,7 +224,7 @@ Json openapi(const http::Router& router) {
   }
   return {
       {"openapi", "3.1.0"},
-      {"info", {{"title", "Tenon"}, {"version", "0.1.0"}}},
+      {"info", {{"title", "Tenon"}, {"version", version()}}},
       {"components", {{"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}},
       {"security", Json::array({{{"key", Json::array()}}})},
       {"paths", paths}};

@@ -1,0 +1,7 @@
+#include "base/version.h"
+
+namespace tenon {
+
+std::string_view version() { return TENON_VERSION; }
+
+}  // namespace tenon
