@@ -99,6 +99,12 @@ std::string hash_of(const MappedFile& file, Progress& progress) {
   });
 }
 
+// Of "." and of "folder/" too.
+std::string name_of(const fs::path& path) {
+  const fs::path whole = fs::weakly_canonical(path);
+  return (fs::is_directory(whole) ? whole.filename() : whole.stem()).string();
+}
+
 }  // namespace
 
 std::string_view source_kind_name(SourceKind kind) {
@@ -122,6 +128,12 @@ SourceKind detect_source(const fs::path& path) {
   return path.extension() == ".onnx" ? SourceKind::onnx : SourceKind::checkpoint;
 }
 
+NamedSource named_source(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || fs::exists(text)) return {name_of(text), false, text};
+  return {text.substr(0, equals), true, text.substr(equals + 1)};
+}
+
 ModelSource ModelSource::open(const fs::path& path) {
   ModelSource source;
   source.path_ = path;
@@ -142,10 +154,6 @@ ModelSource ModelSource::open(const fs::path& path) {
   }
   if (source.parts_.empty()) source.parts_ = {bundle::kModel};
   return source;
-}
-
-std::string ModelSource::name() const {
-  return (path_.has_filename() ? path_ : path_.parent_path()).stem().string();
 }
 
 graph::Graph ModelSource::graph(const std::string& part,
@@ -181,6 +189,8 @@ bundle::Files ModelSource::side_files() const {
     files["config.json"] = checkpoint_->config().dump(2);
   return files;
 }
+
+std::string ModelSource::name() const { return name_of(path_); }
 
 std::vector<fs::path> ModelSource::files() const {
   if (!checkpoint_ && !diffusion_) return regular_files(path_);

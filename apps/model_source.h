@@ -20,6 +20,14 @@ enum class SourceKind { checkpoint, onnx, bundle };
 SourceKind detect_source(const std::filesystem::path& path);
 std::string_view source_kind_name(SourceKind kind);
 
+/// What is called SRC, or NAME=SRC where no file or folder has that whole name.
+struct NamedSource {
+  std::string name;    ///< as given, else that of the folder, else that of the file without ending
+  bool given = false;  ///< whether there was NAME=
+  std::filesystem::path path;
+};
+NamedSource named_source(const std::string& text);
+
 /// A checkpoint or an ONNX model: its graphs by the part that each plays, and what stands beside
 /// them. Weights stay mapped as long as it or a graph of it lives.
 class ModelSource {
@@ -29,7 +37,7 @@ class ModelSource {
 
   const std::filesystem::path& path() const { return path_; }
   SourceKind kind() const { return kind_; }
-  /// The name of the file or folder, without an ending.
+  /// Of the folder, or of the file without its ending.
   std::string name() const;
   /// Whether the parts draw pictures together.
   bool draws() const { return parts_.front() != bundle::kModel; }

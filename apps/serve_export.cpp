@@ -9,6 +9,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/version.h"
 #include "model_source.h"
 #include "onnx/writer.h"
 #include "picture_layout.h"
@@ -186,7 +187,7 @@ void write_part(const Part& part, const fs::path& folder, bool plan) {
   fs::create_directories(onnx);
   fs::create_directories(model / "1");
   onnx::WriteOptions options;
-  options.producer_version = "0.1.0";
+  options.producer_version = version();
   onnx::write(part.graph, onnx / "model.onnx", options,
               [](std::uint64_t, std::uint64_t) { check_interrupt(); });
   write_file(model / "config.pbtxt", serving::config_text(config_of(part, plan)));
@@ -194,10 +195,8 @@ void write_part(const Part& part, const fs::path& folder, bool plan) {
 
 // All of a source at once: what is not supported shows before much is written.
 std::vector<Part> parts_of(const std::string& given, DType dtype) {
-  const auto equals = given.find('=');
-  const bool named = equals != std::string::npos && !fs::exists(given);
-  const ModelSource source = ModelSource::open(named ? given.substr(equals + 1) : given);
-  const std::string name = named ? given.substr(0, equals) : source.name();
+  const auto [name, named, path] = named_source(given);
+  const ModelSource source = ModelSource::open(path);
   if (!serving::is_model_name(name))
     fail(ErrorCode::usage, "\"{}\" cannot be the name of a model: give one with NAME=SRC", name);
   std::vector<Part> parts;

@@ -6,6 +6,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "model.h"
+#include "model_source.h"
 
 namespace tenon::apps {
 namespace {
@@ -124,11 +125,9 @@ ModelsToServe::ModelsToServe(const ModelFlags& flags, int threads) : flags_(flag
 }
 
 void ModelsToServe::add_source(const std::string& source, const serving::OpenModel& open) {
-  const auto equals = source.find('=');
-  const bool named = equals != std::string::npos && !fs::exists(source);
-  fs::path path = named ? source.substr(equals + 1) : source;
-  if (!fs::exists(path)) fail(ErrorCode::bad_input, "{}: does not exist", path.string());
-  path = fs::canonical(path);
+  const auto [name, named, given] = named_source(source);
+  if (!fs::exists(given)) fail(ErrorCode::bad_input, "{}: does not exist", given.string());
+  const fs::path path = fs::canonical(given);
   const bool models = fs::is_directory(path) && !is_one_model(path) &&
                       (flags_.control != "none" || serving::is_repository(path));
   if (models && named)
@@ -139,9 +138,7 @@ void ModelsToServe::add_source(const std::string& source, const serving::OpenMod
     return;
   }
   serving::VersionSource version;
-  version.name = named                    ? source.substr(0, equals)
-                 : fs::is_directory(path) ? path.filename().string()
-                                          : path.stem().string();
+  version.name = name;
   version.path = path;
   version.folder = path;
   version.config.set_name(version.name);

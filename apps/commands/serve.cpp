@@ -81,17 +81,14 @@ std::string error_body(int status, const std::string& message, const std::string
 }
 
 Ports listen(http::Server& server, const Options& options,
-             const std::shared_ptr<serving::ModelRegistry>& models, const Edge& edge) {
-  const auto ready = [] { return g_stop == 0; };
-  const std::chrono::seconds patience(options.request_timeout);
+             const serving::kserve::Context& context) {
   const auto all = std::make_shared<http::Router>();
-  serving::openai::add_routes(*all, {models, ready, patience});  // describes what stands so far
-  serving::kserve::add_routes(
-      *all, {models, ready, patience, edge.shared_memory, edge.traces, edge.logs});
-  serving::add_metrics_route(*all, models);
+  serving::openai::add_routes(*all, {context.models, context.ready, context.patience});
+  serving::kserve::add_routes(*all, context);
+  serving::add_metrics_route(*all, context.models);
   serving::playground::add_routes(*all);
   const auto metrics = std::make_shared<http::Router>();
-  serving::add_metrics_route(*metrics, models);
+  serving::add_metrics_route(*metrics, context.models);
   const auto open = [&](int port, const auto& router) {
     return server.listen({options.host, static_cast<std::uint16_t>(port), router, error_body});
   };
@@ -123,11 +120,14 @@ void serve(const Options& options, const Common& common) {
   ModelsToServe models(options.models, common.threads);
   const http::Options settings = http_options(options, edge);
   http::Server server(settings);
-  const Ports ports = listen(server, options, models.registry(), edge);
-  grpc.emplace(grpc_options(options, settings),
-               serving::kserve::Context{models.registry(), [] { return g_stop == 0; },
-                                        std::chrono::seconds(options.request_timeout),
-                                        edge.shared_memory, edge.traces, edge.logs});
+  const serving::kserve::Context context{models.registry(),
+                                         [] { return g_stop == 0; },
+                                         std::chrono::seconds(options.request_timeout),
+                                         edge.shared_memory,
+                                         edge.traces,
+                                         edge.logs};
+  const Ports ports = listen(server, options, context);
+  grpc.emplace(grpc_options(options, settings), context);
   if (common.json) {
     print_json({{"http_port", ports.http},
                 {"grpc_port", grpc->port()},
