@@ -66,6 +66,17 @@ class RegistryTest : public testing::Test {
     }
     return "loaded";
   }
+  /// A load under way, which only an interrupt ends; what failure() says then.
+  std::future<std::string> load_without_end() {
+    const auto began = std::make_shared<std::promise<void>>();
+    shelf_->on_make = [began] {
+      began->set_value();
+      while (true) check_interrupt();
+    };
+    auto loading = std::async(std::launch::async, [this] { return failure(); });
+    began->get_future().wait();
+    return loading;
+  }
   std::shared_ptr<Shelf> shelf_ = std::make_shared<Shelf>();
   ModelRegistry models_;
 };
@@ -132,13 +143,7 @@ TEST_F(RegistryTest, RequestsKeepTheirModel) {
 }
 
 TEST_F(RegistryTest, UnloadEndsALoad) {
-  std::promise<void> began;
-  shelf_->on_make = [&] {
-    began.set_value();
-    while (true) check_interrupt();
-  };
-  auto loading = std::async(std::launch::async, [&] { return failure(); });
-  began.get_future().wait();
+  auto loading = load_without_end();
   EXPECT_EQ(models_.index()[0].state, "LOADING");
   models_.unload("m");
   EXPECT_THAT(loading.get(), HasSubstr("unloaded while it was loading"));
@@ -146,13 +151,7 @@ TEST_F(RegistryTest, UnloadEndsALoad) {
 }
 
 TEST_F(RegistryTest, StopEndsALoadAndAllToCome) {
-  std::promise<void> began;
-  shelf_->on_make = [&] {
-    began.set_value();
-    while (true) check_interrupt();
-  };
-  auto loading = std::async(std::launch::async, [&] { return failure(); });
-  began.get_future().wait();
+  auto loading = load_without_end();
   models_.stop();
   EXPECT_THAT(loading.get(), HasSubstr("the server ends"));
   EXPECT_THAT(failure(), HasSubstr("the server ends"));
