@@ -1,8 +1,10 @@
 // Drawing tokens from scores.
 #include "pipelines/text_generation/sampler.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
-#include <limits>
+#include <numeric>
 
 #include "pipelines/text_generation/probabilities.h"
 
@@ -31,19 +33,38 @@ double RandomNumbers::uniform(std::uint64_t sequence, std::uint64_t position,
 }
 
 std::int32_t draw(std::span<const float> scores, double uniform) {
-  const std::vector<double> probabilities = softmax(scores);
-  double sum = 0;
-  for (const double probability : probabilities) sum += probability;
-  const double target = uniform * sum;
+  const float highest = highest_of(scores);
+  if (std::isinf(highest)) return argmax(scores);
+  std::array<float, kWeightBlock> buffer;
+  const auto weights_of = [&](std::size_t block) {
+    const std::size_t begin = block * kWeightBlock;
+    const std::size_t size = std::min(kWeightBlock, scores.size() - begin);
+    weights_below(highest, scores.subspan(begin, size), buffer);
+    return std::span<const float>(buffer.data(), size);
+  };
+  std::vector<double> sums((scores.size() + kWeightBlock - 1) / kWeightBlock);
+  for (std::size_t block = 0; block < sums.size(); ++block) sums[block] = sum_of(weights_of(block));
+  const double target = uniform * std::accumulate(sums.begin(), sums.end(), 0.0);
+
+  // The last that is possible takes what rounding leaves over, of the blocks and within one.
   double below = 0;
-  std::int32_t last = argmax(scores);
-  for (std::size_t id = 0; id < probabilities.size(); ++id) {
-    if (probabilities[id] <= 0) continue;
-    below += probabilities[id];
-    last = static_cast<std::int32_t>(id);
-    if (target < below) break;
+  double before = 0;
+  std::size_t chosen = 0;
+  for (std::size_t block = 0; block < sums.size() && below <= target; ++block) {
+    if (sums[block] <= 0) continue;
+    chosen = block;
+    before = below;
+    below += sums[block];
   }
-  return last;
+  below = before;
+  const std::span<const float> weights = weights_of(chosen);
+  std::size_t id = 0;
+  for (std::size_t i = 0; i < weights.size() && below <= target; ++i) {
+    if (weights[i] <= 0) continue;
+    id = i;
+    below += static_cast<double>(weights[i]);
+  }
+  return static_cast<std::int32_t>(chosen * kWeightBlock + id);
 }
 
 std::vector<std::int64_t> draw_without_replacement(std::span<const float> scores,

@@ -1,8 +1,8 @@
 // The shape of the distribution that is drawn from.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "pipelines/text_generation/probabilities.h"
 #include "pipelines/text_generation/processors.h"
@@ -35,19 +35,70 @@ void keep_top_k(std::int64_t count, std::span<float> scores) {
   }
 }
 
+/// Scores by their distance below the highest, so that a threshold is found without sorting a whole
+/// vocabulary: level 0 is the likeliest, the last takes all that is further down. Removed scores
+/// are in none.
+class Levels {
+ public:
+  explicit Levels(std::span<const float> scores) : highest_(highest_of(scores)) {
+    std::array<float, kWeightBlock> weights;
+    for (std::size_t begin = 0; begin < scores.size(); begin += kWeightBlock) {
+      const auto block = scores.subspan(begin, std::min(kWeightBlock, scores.size() - begin));
+      weights_below(highest_, block, weights);
+      for (std::size_t i = 0; i < block.size(); ++i) {
+        if (block[i] == kRemoved) continue;
+        const std::size_t level = of(block[i]);
+        mass_[level] += static_cast<double>(weights[i]);
+        ++count_[level];
+      }
+    }
+  }
+  static constexpr std::size_t kCount = 512;  ///< 32 units below the highest: e^-32 is nothing
+  std::size_t of(float score) const {
+    const float level = (highest_ - score) * kPerUnit;
+    return level < static_cast<float>(kCount - 1) ? static_cast<std::size_t>(level) : kCount - 1;
+  }
+  double mass(std::size_t level) const { return mass_[level]; }
+  std::int64_t count(std::size_t level) const { return count_[level]; }
+  double weight(float score) const {
+    return std::exp(static_cast<double>(score) - static_cast<double>(highest_));
+  }
+
+ private:
+  static constexpr float kPerUnit = 16;
+  float highest_;
+  std::array<double, kCount> mass_{};
+  std::array<std::int64_t, kCount> count_{};
+};
+
 /// Removes from the unlikely end while what is removed sums to at most 1 - mass.
 void keep_top_p(double mass, std::int64_t min_kept, std::span<float> scores) {
-  std::vector<std::size_t> ids = remaining(scores);
-  std::stable_sort(ids.begin(), ids.end(),
+  const Levels levels(scores);
+  double total = 0;
+  std::int64_t removable = -min_kept;
+  for (std::size_t level = 0; level < Levels::kCount; ++level) {
+    total += levels.mass(level);
+    removable += levels.count(level);
+  }
+  double left = (1 - mass) * total;
+  std::size_t edge = Levels::kCount - 1;
+  for (; edge > 0 && levels.mass(edge) <= left && levels.count(edge) <= removable; --edge) {
+    left -= levels.mass(edge);
+    removable -= levels.count(edge);
+  }
+  std::vector<std::size_t> on_edge;
+  for (std::size_t id = 0; id < scores.size(); ++id) {
+    if (scores[id] == kRemoved) continue;
+    const std::size_t level = levels.of(scores[id]);
+    if (level > edge) scores[id] = kRemoved;
+    if (level == edge) on_edge.push_back(id);
+  }
+  std::stable_sort(on_edge.begin(), on_edge.end(),
                    [&](std::size_t a, std::size_t b) { return scores[a] < scores[b]; });
-  const double total = log_sum_exp(scores);
-  const auto removable = static_cast<std::int64_t>(ids.size()) - min_kept;
-  double removed = 0;
-  for (std::int64_t i = 0; i < removable; ++i) {
-    float& score = scores[ids[static_cast<std::size_t>(i)]];
-    removed += std::exp(static_cast<double>(score) - total);
-    if (removed > 1 - mass) break;
-    score = kRemoved;
+  for (const std::size_t id : on_edge) {
+    left -= levels.weight(scores[id]);
+    if (left < 0 || removable-- <= 0) break;
+    scores[id] = kRemoved;
   }
 }
 
