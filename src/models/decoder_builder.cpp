@@ -125,8 +125,11 @@ ValueId DecoderBuilder::frequencies() {
     return graph_.add_constant("model.rotary_emb.inv_freq",
                                Tensor::from_floats({half}, rotary_.inv_freq));
   const auto& rule = *rotary_.dynamic;
+  // Texts that are pooled do not know of each other; elsewhere a run has one length, as
+  // transformers has it.
+  const ValueId axes = options_.pooling == Pooling::none ? ints({0, 1}) : ints({1});
   const ValueId last =
-      node(module, "ReduceMax", {position_ids_, ints({0, 1})}, {{"keepdims", std::int64_t{1}}});
+      node(module, "ReduceMax", {position_ids_, axes}, {{"keepdims", std::int64_t{1}}});
   const ValueId length = node(module, "Add", {last, scalar_int(1)});
   const ValueId at_least =
       node(module, "Max", {cast(module, length, DType::f32), scalar_float(rule.original_length)});
