@@ -120,11 +120,6 @@ void print_result(const Options& options, const Common& common, const bundle::En
   }
 }
 
-models::Pooling pooling_of(const Options& options) {
-  return options.embeddings.empty() ? models::Pooling::none
-                                    : models::parse_pooling(options.embeddings);
-}
-
 planner::CompileOptions compile_options(const Options& options, const Common& common) {
   planner::CompileOptions compile;
   compile.target = options.level == 0 ? Target::reference_run()
@@ -175,7 +170,7 @@ void build(const Options& options, const Common& common) {
   const std::filesystem::path path = options.source;
   if (detect_source(path) == SourceKind::bundle)
     fail(ErrorCode::usage, "{}: is a bundle already", options.source);
-  const ModelSource source = ModelSource::open(path, pooling_of(options));
+  const ModelSource source = ModelSource::open(path, models::parse_pooling(options.embeddings));
   bundle::Contents contents;
   contents.files = source.side_files();
   BuildStore store(options.output,

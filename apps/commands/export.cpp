@@ -33,9 +33,7 @@ ModelSource open_checkpoint(const Options& options) {
     fail(ErrorCode::usage, "{}: only a checkpoint can be exported, this is {}", options.source,
          source_kind_name(kind));
   }
-  return ModelSource::open(options.source, options.embeddings.empty()
-                                               ? models::Pooling::none
-                                               : models::parse_pooling(options.embeddings));
+  return ModelSource::open(options.source, models::parse_pooling(options.embeddings));
 }
 
 onnx::WriteOptions write_options(const Options& options) {

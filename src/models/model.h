@@ -25,7 +25,7 @@ enum class Pooling : unsigned char {
   mean,  ///< the average of its tokens
   last,  ///< that of its last token
 };
-/// "mean" or "last"; Error(usage) for anything else.
+/// "mean", "last", or the empty text for none; Error(usage) for anything else.
 Pooling parse_pooling(std::string_view name);
 
 /// The output of a pooled decoder, as exports of sentence-transformers name it.
