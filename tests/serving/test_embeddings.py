@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from serving import serving
-from tenon_program import DEMO, json_of, refuse, succeed
+from tenon_program import DEMO, json_of, refuse, run, succeed
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / "embeddings.json").read_text())
 TEXTS = [row["text"] for row in RECORDED]
@@ -223,3 +223,13 @@ def test_other_precisions_carry_their_evidence(tmp_path, precision):
     succeed("build", "--embeddings", "last", DEMO / "llama-verse", "-o", path, "--precision", precision)
     part = json_of("inspect", path)["evidence"]["parts"][0]
     assert 0 < part["metrics"]["relative_l2"] <= part["budget"]["relative_l2"]
+
+
+def test_verify_compares_pooled_states(bundle, tmp_path):
+    """Beside its checkpoint, and beside ONNX of it."""
+    assert "passed" in succeed("verify", DEMO / "llama-verse", bundle).stdout
+    succeed("export", "--embeddings", "mean", DEMO / "llama-verse", tmp_path / "mean")
+    assert "passed" in succeed("verify", tmp_path / "mean", bundle).stdout
+    succeed("export", "--embeddings", "last", DEMO / "llama-verse", tmp_path / "last")
+    assert "sentence_embedding" in run("verify", tmp_path / "last", bundle).stdout
+    assert run("verify", tmp_path / "last", bundle).returncode == 1
