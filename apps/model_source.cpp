@@ -134,8 +134,9 @@ NamedSource named_source(const std::string& text) {
   return {text.substr(0, equals), true, text.substr(equals + 1)};
 }
 
-ModelSource ModelSource::open(const fs::path& path) {
+ModelSource ModelSource::open(const fs::path& path, models::Pooling pooling) {
   ModelSource source;
+  source.pooling_ = pooling;
   source.path_ = path;
   source.kind_ = detect_source(path);
   if (source.kind_ == SourceKind::bundle) {
@@ -152,6 +153,12 @@ ModelSource ModelSource::open(const fs::path& path) {
   } else {
     source.checkpoint_ = checkpoint::Checkpoint::open(path);
   }
+  if (pooling != models::Pooling::none && !source.checkpoint_) {
+    Error error(ErrorCode::usage,
+                fmt::format("{}: is no checkpoint of a model of text: it has no states to pool",
+                            path.string()));
+    throw error.hint("leave out --embeddings, or name such a checkpoint");
+  }
   if (source.parts_.empty()) source.parts_ = {bundle::kModel};
   return source;
 }
@@ -163,7 +170,11 @@ graph::Graph ModelSource::graph(const std::string& part,
       return models::build_component(diffusion_->part(holder_of(part)), part, options);
     });
   }
-  if (checkpoint_) return models::build(*checkpoint_, options);
+  if (checkpoint_) {
+    models::BuildOptions build = options;
+    build.pooling = pooling_;
+    return models::build(*checkpoint_, build);
+  }
   return onnx::read(part == bundle::kModel ? path_ : path_ / part);
 }
 

@@ -32,8 +32,10 @@ NamedSource named_source(const std::string& text);
 /// them. Weights stay mapped as long as it or a graph of it lives.
 class ModelSource {
  public:
-  /// Error(usage) for a bundle, which holds no graph; Error(bad_input) for what cannot be read.
-  static ModelSource open(const std::filesystem::path& path);
+  /// Error(usage) for a bundle, which holds no graph, and for pooling of what is no checkpoint of a
+  /// decoder; Error(bad_input) for what cannot be read.
+  static ModelSource open(const std::filesystem::path& path,
+                          models::Pooling pooling = models::Pooling::none);
 
   const std::filesystem::path& path() const { return path_; }
   SourceKind kind() const { return kind_; }
@@ -44,7 +46,8 @@ class ModelSource {
   /// bundle::kModel alone, or the parts of a picture model (models::component_names()), in the
   /// order in which they run.
   const std::vector<std::string>& parts() const { return parts_; }
-  /// Options count for checkpoints only. Error(bad_input) names what is not supported.
+  /// Options count for checkpoints only, and their pooling is that of `open`. Error(bad_input)
+  /// names what is not supported.
   graph::Graph graph(const std::string& part, const models::BuildOptions& options = {}) const;
   /// Of a model that is one graph. Error(usage) names the parts of one that is several.
   graph::Graph graph(const models::BuildOptions& options = {}) const;
@@ -67,6 +70,7 @@ class ModelSource {
 
   std::filesystem::path path_;
   SourceKind kind_ = SourceKind::checkpoint;
+  models::Pooling pooling_ = models::Pooling::none;
   std::vector<std::string> parts_;
   std::optional<checkpoint::Checkpoint> checkpoint_;
   std::optional<checkpoint::DiffusionCheckpoint> diffusion_;

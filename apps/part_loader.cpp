@@ -8,7 +8,8 @@
 
 namespace tenon::apps {
 
-PartLoader::PartLoader(const std::filesystem::path& path, const Target& target, int threads)
+PartLoader::PartLoader(const std::filesystem::path& path, const Target& target, int threads,
+                       models::Pooling pooling)
     : name_((path.has_filename() ? path : path.parent_path()).stem().string()),
       target_(target),
       threads_(threads) {
@@ -18,7 +19,7 @@ PartLoader::PartLoader(const std::filesystem::path& path, const Target& target, 
     files_ = bundle_->contents.files;
     return;
   }
-  source_ = ModelSource::open(path);
+  source_ = ModelSource::open(path, pooling);
   parts_ = source_->parts();
   files_ = source_->side_files();
 }

@@ -14,7 +14,8 @@ namespace tenon::apps {
 class PartLoader {
  public:
   /// `target` does not matter for a bundle. Error as of load_model.
-  PartLoader(const std::filesystem::path& path, const Target& target, int threads);
+  PartLoader(const std::filesystem::path& path, const Target& target, int threads,
+             models::Pooling pooling = models::Pooling::none);
 
   /// Whether the parts draw pictures together.
   bool draws() const;

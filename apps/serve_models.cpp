@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "model.h"
 #include "model_source.h"
+#include "serving/text_files.h"
 
 namespace tenon::apps {
 namespace {
@@ -15,11 +16,6 @@ namespace fs = std::filesystem;
 using serving::ModelRegistry;
 
 constexpr std::int64_t kPollSecs = 15;
-
-bool has_tokenizer(const bundle::Files& files) {
-  return files.contains("tokenizer.json") || files.contains("tokenizer.model") ||
-         files.contains("vocab.json");
-}
 
 serving::OpenModel opener(const std::string& precision, int threads) {
   return [precision, threads](const serving::OpenRequest& request) {
@@ -35,7 +31,8 @@ serving::OpenModel opener(const std::string& precision, int threads) {
     const auto engine = model.engines.find(bundle::kModel);
     const bool writes = engine != model.engines.end() && engine->second->state.layers > 0;
     // Without a tokenizer it is served as what it is to everybody else: tensors in, tensors out.
-    if (writes && model.kind != SourceKind::bundle && !has_tokenizer(model.contents.files)) {
+    if (writes && model.kind != SourceKind::bundle &&
+        !serving::has_tokenizer(model.contents.files)) {
       target.keep_state = false;
       model = load_model(request.path, target, threads);
     }

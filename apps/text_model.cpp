@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "pipelines/text_generation/recomputing_decoder.h"
+#include "serving/embedding_model.h"
 #include "text/chat_prompt.h"
 
 namespace tenon::apps {
@@ -10,6 +11,10 @@ namespace tenon::apps {
 TextModel::TextModel(Model model, backend::Backend& backend, std::int64_t cache_tokens)
     : model_(std::move(model)) {
   const engine::Engine& engine = *model_.engine();
+  if (serving::gives_embeddings(engine)) {
+    Error error(ErrorCode::usage, fmt::format("{}: gives embeddings, and no text", model_.name));
+    throw error.hint("ask for them with `tenon serve` and POST /v1/embeddings, or with --input");
+  }
   if (engine.state.layers == 0) {
     log::warn(
         "{}: no cache of keys and values was recognised in it: every token recomputes all before "

@@ -16,6 +16,7 @@ struct Options {
   std::string target = "cpu";
   std::string precision = "bf16";
   std::string budget;
+  std::string embeddings;
   std::vector<std::string> skip_passes;
   std::string dump;
   ProfileFlags profile;
@@ -136,6 +137,7 @@ Json packing_options(const Options& options) {
       {"precision", options.precision},
       {"level", options.level},
       {"skip_passes", options.skip_passes},
+      {"embeddings", options.embeddings},
       {"sizes", {profile.profiles, profile.min_shapes, profile.opt_shapes, profile.max_shapes}}};
 }
 
@@ -149,6 +151,8 @@ void make_bundle(const Options& options, const Common& common, const ModelSource
   contents.provenance = source.provenance();
   contents.provenance["conversions"] = {{"precision", options.precision},
                                         {"isa", engines.begin()->second->isa}};
+  if (!options.embeddings.empty())
+    contents.provenance["conversions"]["pooling"] = options.embeddings;
   if (!options.no_verify) {
     contents.evidence = prove(source, store.writer(), engines, contents, options.budget,
                               options.verify_tokens, memory, common);
@@ -166,7 +170,7 @@ void build(const Options& options, const Common& common) {
   const std::filesystem::path path = options.source;
   if (detect_source(path) == SourceKind::bundle)
     fail(ErrorCode::usage, "{}: is a bundle already", options.source);
-  const ModelSource source = ModelSource::open(path);
+  const ModelSource source = ModelSource::open(path, models::parse_pooling(options.embeddings));
   bundle::Contents contents;
   contents.files = source.side_files();
   BuildStore store(options.output,
@@ -208,6 +212,11 @@ void add_build(CLI::App& program, Common& common, int&) {
                       "as trtexec: INPUT:1x4x64x64[,INPUT:...]");
   command->add_option("--optShapes", options->profile.opt_shapes, "likewise");
   command->add_option("--maxShapes", options->profile.max_shapes, "likewise");
+  command
+      ->add_option("--embeddings", options->embeddings,
+                   "a bundle that gives embeddings in place of text: the last states of a text, "
+                   "pooled: mean (over its tokens) or last (that of its last token)")
+      ->check(CLI::IsMember({"mean", "last"}));
   command->add_option("--skip-pass", options->skip_passes,
                       "leave out a rewrite by name; repeatable");
   command->add_option("--dump-passes", options->dump, "folder for the graph after each pass");

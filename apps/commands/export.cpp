@@ -23,6 +23,7 @@ struct Options {
   std::string dtype = "fp32";
   std::string layout = "optimum";
   bool no_past = false;
+  std::string embeddings;
   std::string max_ram = "1G";
 };
 
@@ -32,7 +33,7 @@ ModelSource open_checkpoint(const Options& options) {
     fail(ErrorCode::usage, "{}: only a checkpoint can be exported, this is {}", options.source,
          source_kind_name(kind));
   }
-  return ModelSource::open(options.source);
+  return ModelSource::open(options.source, models::parse_pooling(options.embeddings));
 }
 
 onnx::WriteOptions write_options(const Options& options) {
@@ -192,6 +193,12 @@ void add_export(CLI::App& program, Common& common, int&) {
                    "timestep, int32 ids, the mean for a sample)")
       ->check(CLI::IsMember({"optimum", "diffusers"}));
   command->add_flag("--no-past", options->no_past, "without past_key_values and present");
+  command
+      ->add_option("--embeddings", options->embeddings,
+                   "input_ids and attention_mask in, sentence_embedding out in place of logits: "
+                   "the last states, pooled: mean (over the tokens) or last (that of the last "
+                   "token); not normalised")
+      ->check(CLI::IsMember({"mean", "last"}));
   command->add_option("--max-ram", options->max_ram, "memory for weights on their way, e.g. 512M");
   command->callback([options, &common] { export_model(*options, common); });
 }

@@ -80,6 +80,17 @@ Json inspect_onnx(const std::string& path) {
   return {{"kind", "onnx"}, {"parts", parts}};
 }
 
+Json describe_ports(const engine::Engine& engine, const std::vector<engine::ValueIndex>& ports) {
+  Json list = Json::array();
+  for (const auto index : ports) {
+    const engine::Value& value = engine.values[static_cast<std::size_t>(index)];
+    list.push_back({{"name", value.name},
+                    {"dtype", dtype_name(value.dtype)},
+                    {"shape", to_string(value.shape)}});
+  }
+  return list;
+}
+
 Json describe(const engine::Engine& engine) {
   std::map<std::string, int> kernels;
   for (const auto& step : engine.steps) {
@@ -91,6 +102,8 @@ Json describe(const engine::Engine& engine) {
           {"layers", engine.state.layers},
           {"context_length", engine.state.context_length},
           {"weight_bytes", engine.weight_bytes()},
+          {"inputs", describe_ports(engine, engine.inputs)},
+          {"outputs", describe_ports(engine, engine.outputs)},
           {"steps", engine.steps.size()},
           {"kernels", kernels}};
 }

@@ -11,6 +11,7 @@
 #include "commands/commands.h"
 #include "model.h"
 #include "part_loader.h"
+#include "serving/embedding_model.h"
 #include "text/tokenizer.h"
 #include "verification.h"
 #include "verify/parts.h"
@@ -72,6 +73,17 @@ bool takes_ids(const engine::Engine& engine) {
   });
 }
 
+// A checkpoint beside a bundle of embeddings is read as that one was.
+models::Pooling pooling_for(const std::string& source, const std::string& beside) {
+  if (beside.empty() || detect_source(source) != SourceKind::checkpoint ||
+      detect_source(beside) != SourceKind::bundle)
+    return models::Pooling::none;
+  const Json provenance = bundle::open(beside, bundle::Weights::mapped).contents.provenance;
+  const Json* conversions = find_field(provenance, "conversions");
+  return conversions == nullptr ? models::Pooling::none
+                                : models::parse_pooling(get_string(*conversions, "pooling", ""));
+}
+
 verify::Report run_recorded_part(const Options& options, const Common& common,
                                  const PartLoader& loader, const verify::Options& how,
                                  backend::Backend& backend) {
@@ -106,7 +118,7 @@ verify::Report run_parts(const Options& options, const Common& common, const Par
   const bool alone = options.b.empty();
   const PartLoader b(alone ? options.a : options.b,
                      target_of(options.precision.empty() ? "fp32" : options.precision),
-                     common.threads);
+                     common.threads, pooling_for(options.b, options.a));
   verify::PartOptions parts;
   parts.comparison = how;
   parts.name_a = a.name();
@@ -135,11 +147,17 @@ verify::Report run(const Options& options, const Common& common, backend::Backen
   if (options.trace) how.trace = verify::Trace::always;
   refuse_lonely_bundle(options);
   {
-    const PartLoader a(options.a, Target::reference_run(), common.threads);
+    const models::Pooling pooling = pooling_for(options.a, options.b);
+    const PartLoader a(options.a, Target::reference_run(), common.threads, pooling);
     if (a.draws()) return run_parts(options, common, a, how, backend);
     if (!options.part.empty()) fail(ErrorCode::usage, "{} has no parts", options.a);
-    if (detect_source(options.a) == SourceKind::onnx && !takes_ids(*a.engine(bundle::kModel)))
-      return run_parts(options, common, a, how, backend);
+    if (pooling != models::Pooling::none) return run_parts(options, common, a, how, backend);
+    if (const SourceKind kind = detect_source(options.a); kind != SourceKind::checkpoint) {
+      const auto engine = a.engine(bundle::kModel);
+      const bool tensors = kind == SourceKind::onnx && !takes_ids(*engine);
+      if (tensors || serving::gives_embeddings(*engine))
+        return run_parts(options, common, a, how, backend);
+    }
   }
   if (!options.reference.empty()) {
     const Model model = model_of(options.a, options.precision, common);

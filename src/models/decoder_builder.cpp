@@ -31,11 +31,14 @@ DecoderBuilder::DecoderBuilder(const DecoderShape& shape, const Rotary& rotary,
     : shape_(shape), rotary_(rotary), weights_(weights), options_(options) {
   const Dim batch = Dim::symbol("batch_size");
   const Dim sequence = Dim::symbol("sequence_length");
-  const Dim past = options.with_past ? Dim::symbol("past_sequence_length") : Dim(0);
+  const bool pools = options.pooling != Pooling::none;
+  options_.with_past = options.with_past && !pools;
+  const Dim past = options_.with_past ? Dim::symbol("past_sequence_length") : Dim(0);
   input_ids_ = graph_.add_input("input_ids", DType::i64, {batch, sequence});
   attention_mask_ = graph_.add_input("attention_mask", DType::i64, {batch, past + sequence});
-  position_ids_ = graph_.add_input("position_ids", DType::i64, {batch, sequence});
-  for (std::int64_t layer = 0; options.with_past && layer < shape.layers; ++layer) {
+  position_ids_ =
+      pools ? positions_of_kept() : graph_.add_input("position_ids", DType::i64, {batch, sequence});
+  for (std::int64_t layer = 0; options_.with_past && layer < shape.layers; ++layer) {
     for (const char* part : {"key", "value"}) {
       past_.push_back(graph_.add_input(fmt::format("past_key_values.{}.{}", layer, part),
                                        options.dtype,
@@ -84,6 +87,18 @@ ValueId DecoderBuilder::dimension_of(ValueId x, std::int64_t axis) {
   return node("model", "Gather", {shape, scalar_int(axis)}, {{"axis", std::int64_t{0}}});
 }
 
+ValueId DecoderBuilder::kept_tokens() {
+  return node("model", "Cast", {attention_mask_}, {{"to", onnx_type(DType::boolean)}});
+}
+
+// Counted over the tokens that the mask keeps; what stands before them is at 0.
+ValueId DecoderBuilder::positions_of_kept() {
+  const std::string module = "model";
+  const ValueId counted =
+      node(module, "CumSum", {cast(module, kept_tokens(), DType::i64), scalar_int(1)});
+  return node(module, "Max", {node(module, "Sub", {counted, scalar_int(1)}), scalar_int(0)});
+}
+
 // Where a query may look: at keys up to its own place that are not padding.
 void DecoderBuilder::make_mask() {
   const std::string module = "model";
@@ -95,10 +110,8 @@ void DecoderBuilder::make_mask() {
   const ValueId causal = node(module, "LessOrEqual",
                               {node(module, "Unsqueeze", {keys, ints({0})}),
                                node(module, "Unsqueeze", {queries, ints({1})})});
-  const ValueId filled =
-      node(module, "Cast", {attention_mask_}, {{"to", onnx_type(DType::boolean)}});
   const ValueId allowed =
-      node(module, "And", {causal, node(module, "Unsqueeze", {filled, ints({1, 2})})});
+      node(module, "And", {causal, node(module, "Unsqueeze", {kept_tokens(), ints({1, 2})})});
   mask_ = node(module, "Where",
                {allowed, scalar_float(0), scalar_float(std::numeric_limits<float>::lowest())});
 }
@@ -112,8 +125,11 @@ ValueId DecoderBuilder::frequencies() {
     return graph_.add_constant("model.rotary_emb.inv_freq",
                                Tensor::from_floats({half}, rotary_.inv_freq));
   const auto& rule = *rotary_.dynamic;
+  // Texts that are pooled do not know of each other; elsewhere a run has one length, as
+  // transformers has it.
+  const ValueId axes = options_.pooling == Pooling::none ? ints({0, 1}) : ints({1});
   const ValueId last =
-      node(module, "ReduceMax", {position_ids_, ints({0, 1})}, {{"keepdims", std::int64_t{1}}});
+      node(module, "ReduceMax", {position_ids_, axes}, {{"keepdims", std::int64_t{1}}});
   const ValueId length = node(module, "Add", {last, scalar_int(1)});
   const ValueId at_least =
       node(module, "Max", {cast(module, length, DType::f32), scalar_float(rule.original_length)});
@@ -276,8 +292,37 @@ ValueId DecoderBuilder::attend(const std::string& module, std::int64_t layer, Va
   return node(module, "Reshape", {back, ints({0, 0, shape_.heads * shape_.head_dim})});
 }
 
+// States of the tokens that count, summed over the sequence; a select, so that a state that is not
+// finite does not matter where the mask is 0.
+ValueId DecoderBuilder::pooled(ValueId hidden) {
+  const std::string module = "pooling";
+  ValueId counts = kept_tokens();
+  if (options_.pooling == Pooling::last) {
+    const ValueId numbers =
+        node(module, "Range", {scalar_int(0), dimension_of(input_ids_, 1), scalar_int(1)});
+    const ValueId places = node(module, "Mul", {numbers, cast(module, counts, DType::i64)});
+    const ValueId last =
+        node(module, "ReduceMax", {places, ints({1})}, {{"keepdims", std::int64_t{1}}});
+    counts = node(module, "And", {counts, node(module, "Equal", {numbers, last})});
+  }
+  const ValueId states = node(module, "Where",
+                              {node(module, "Unsqueeze", {counts, ints({2})}),
+                               cast(module, hidden, DType::f32), scalar_float(0)});
+  const ValueId sum =
+      node(module, "ReduceSum", {states, ints({1})}, {{"keepdims", std::int64_t{0}}});
+  if (options_.pooling == Pooling::last) return sum;
+  const ValueId tokens = node(module, "ReduceSum", {cast(module, counts, DType::f32), ints({1})},
+                              {{"keepdims", std::int64_t{1}}});
+  return node(module, "Div", {sum, node(module, "Max", {tokens, scalar_float(1)})});
+}
+
 graph::Graph DecoderBuilder::finish(const std::string& head_module, ValueId hidden, bool tied,
                                     bool bias) {
+  if (options_.pooling != Pooling::none) {
+    graph_.mark_output(pooled(hidden), kPooledOutput);
+    graph_.tidy();
+    return std::move(graph_);
+  }
   ValueId logits;
   if (tied) {
     const ValueId table = *graph_.find_value(embedding_weight_);

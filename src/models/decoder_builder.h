@@ -46,7 +46,8 @@ class DecoderBuilder {
   /// Rotates q and k, appends k and v to the past, and attends: all [batch, heads, sequence,
   /// head_dim] in, [batch, sequence, heads * head_dim] out.
   ValueId attend(const std::string& module, std::int64_t layer, ValueId q, ValueId k, ValueId v);
-  /// Marks logits and present outputs. `tied` takes the embedding's weight for the output.
+  /// Marks logits and present outputs, or with pooling the pooled states alone. `tied` takes the
+  /// embedding's weight for the logits.
   graph::Graph finish(const std::string& head_module, ValueId hidden, bool tied, bool bias);
 
  private:
@@ -60,6 +61,9 @@ class DecoderBuilder {
   ValueId weight(const std::string& name, const Shape& shape);
   ValueId dimension_of(ValueId x, std::int64_t axis);
   ValueId frequencies();
+  ValueId kept_tokens();
+  ValueId positions_of_kept();
+  ValueId pooled(ValueId hidden);
   void make_mask();
   void make_rotary_tables();
   ValueId rotate(const std::string& module, ValueId x);

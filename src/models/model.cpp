@@ -43,6 +43,13 @@ class ShapeOnlySource final : public TensorSource {
 
 }  // namespace
 
+Pooling parse_pooling(std::string_view name) {
+  if (name.empty()) return Pooling::none;
+  if (name == "mean") return Pooling::mean;
+  if (name == "last") return Pooling::last;
+  fail(ErrorCode::usage, "pooling '{}' is not known; mean and last are", name);
+}
+
 std::span<const Architecture> architectures() { return kArchitectures; }
 
 graph::Graph build(const checkpoint::Checkpoint& checkpoint, const BuildOptions& options) {

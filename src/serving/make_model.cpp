@@ -1,7 +1,9 @@
 #include "serving/make_model.h"
 
+#include "serving/embedding_model.h"
 #include "serving/picture_queue.h"
 #include "serving/tensor_model.h"
+#include "serving/text_files.h"
 #include "serving/text_served.h"
 
 namespace tenon::serving {
@@ -15,6 +17,8 @@ std::shared_ptr<ServedModel> make_model(ModelParts parts, const ModelOptions& op
   }
   if (model->second->state.layers > 0)
     return std::make_shared<TextServed>(std::move(parts), options);
+  if (gives_embeddings(*model->second) && has_tokenizer(parts.files))
+    return std::make_shared<EmbeddingModel>(std::move(parts), options);
   return std::make_shared<TensorModel>(std::move(parts), options);
 }
 

@@ -26,7 +26,8 @@ struct ModelOptions {
   bool batch_invariant = false;  ///< of text: see batching/batch_invariant.h
 };
 
-/// Text when the engine keeps a cache, pictures when there is a unet, else plain tensors.
+/// Text when the engine keeps a cache, pictures when there is a unet, embeddings when it pools the
+/// states of texts and has a tokenizer, else plain tensors.
 /// Error(bad_input) names a file that is missing.
 std::shared_ptr<ServedModel> make_model(ModelParts parts, const ModelOptions& options);
 

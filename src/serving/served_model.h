@@ -222,6 +222,10 @@ class ServedModel {
   virtual TextService* text() { return nullptr; }
   /// Null unless the model draws pictures.
   virtual PictureService* pictures() { return nullptr; }
+  /// Null unless the model gives embeddings: then tensors() takes input_ids and attention_mask
+  /// int64 [batch, tokens] and gives sentence_embedding float32 [batch, width], and this makes the
+  /// ids.
+  virtual const text::Tokenizer* embedding_tokenizer() { return nullptr; }
 };
 
 }  // namespace tenon::serving

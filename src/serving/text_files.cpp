@@ -12,10 +12,14 @@ Json json_of(const bundle::Files& files, const char* name) {
 
 }  // namespace
 
+bool has_tokenizer(const bundle::Files& files) {
+  return files.contains("tokenizer.json") || files.contains("tokenizer.model") ||
+         files.contains("vocab.json");
+}
+
 TextFiles read_text_files(const bundle::Files& files, const std::string& model) {
   return with_context(model, [&] {
-    if (!files.contains("tokenizer.json") && !files.contains("tokenizer.model") &&
-        !files.contains("vocab.json")) {
+    if (!has_tokenizer(files)) {
       Error error(ErrorCode::bad_input,
                   "no tokenizer.json or tokenizer.model stands beside the model");
       throw error.hint("add it: a server of text needs it");

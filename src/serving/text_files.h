@@ -19,6 +19,9 @@ struct TextFiles {
   pipelines::GenerationConfig defaults;  ///< generation_config.json and the tokenizer's end token
 };
 
+/// Whether a tokenizer is among the files.
+bool has_tokenizer(const bundle::Files& files);
+
 /// Error(bad_input) names what is malformed, or says that there is no tokenizer.
 TextFiles read_text_files(const bundle::Files& files, const std::string& model);
 

@@ -98,6 +98,23 @@ Tensor integers(const engine::Value& value, const Shape& shape, std::int64_t bel
   return converted(Tensor::from_ints(shape, numbers).view(), value.dtype);
 }
 
+bool is_token_mask(const engine::Value& value, const Shape& shape) {
+  return value.name == "attention_mask" && shape.size() == 2;
+}
+
+// The first row keeps every token, the others all but a quarter at each end.
+Tensor token_mask(const engine::Value& value, const Shape& shape) {
+  std::vector<std::int64_t> kept(static_cast<std::size_t>(element_count(shape)), 1);
+  const std::int64_t edge = shape[1] / 4;
+  for (std::int64_t row = 1; row < shape[0]; ++row) {
+    for (std::int64_t i = 0; i < edge; ++i) {
+      kept[static_cast<std::size_t>(row * shape[1] + i)] = 0;
+      kept[static_cast<std::size_t>((row + 1) * shape[1] - 1 - i)] = 0;
+    }
+  }
+  return converted(Tensor::from_ints(shape, kept).view(), value.dtype);
+}
+
 bool is_timestep(const engine::Value& value) {
   return value.name.starts_with("timestep") && value.shape.size() <= 1;
 }
@@ -121,8 +138,10 @@ TensorRun one_run(const engine::Engine& engine, const PictureSizes& sizes, std::
                              timestep);
     } else {
       const std::int64_t rows = sizes.vocabulary > 0 ? sizes.vocabulary : table_rows(engine, index);
-      made = is_float(value.dtype) ? noise(value, shape)
-                                   : integers(value, shape, value.name == "input_ids" ? rows : 1);
+      made = is_float(value.dtype)         ? noise(value, shape)
+             : is_token_mask(value, shape) ? token_mask(value, shape)
+             : value.name == "input_ids"   ? integers(value, shape, rows)
+                                           : integers(value, shape, 1);
       run.what +=
           fmt::format("{}{} {}", run.what.empty() ? "" : ", ", value.name, to_string(shape));
     }

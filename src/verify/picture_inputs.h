@@ -27,9 +27,9 @@ struct PictureSizes {
 /// be missing.
 PictureSizes picture_sizes(const std::map<std::string, std::string, std::less<>>& files);
 
-/// Inputs by the engine's own names and types: ids from its vocabulary, noise of deviation 1,
-/// timesteps over their range (one run each). `side` of latents and `batch` hold where the engine
-/// leaves them open. The same numbers whenever names and sizes are the same.
+/// Inputs by the engine's own names and types: ids from its vocabulary, masks with padding, noise
+/// of deviation 1, timesteps over their range (one run each). `side` of latents and `batch` hold
+/// where the engine leaves them open. The same numbers whenever names and sizes are the same.
 std::vector<TensorRun> seeded_runs(const engine::Engine& engine, const PictureSizes& sizes,
                                    std::int64_t side, std::int64_t batch,
                                    std::span<const std::int64_t> timesteps);

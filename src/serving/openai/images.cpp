@@ -2,11 +2,10 @@
 #include <algorithm>
 #include <array>
 
-#include <openssl/evp.h>
-
 #include "image/file.h"
 #include "image/png.h"
 #include "pipelines/text_to_image/parameters.h"
+#include "serving/openai/base64.h"
 #include "serving/openai/openai.h"
 #include "serving/picture_fields.h"
 #include "serving/status.h"
@@ -17,15 +16,6 @@ namespace {
 using Exchange = std::shared_ptr<http::Exchange>;
 constexpr std::int64_t kSteps = 20;
 constexpr std::int64_t kMaxPreviews = 3;  // as OpenAI's
-
-std::string base64(const std::string& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()),
-                                     static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
-}
 
 // How the pictures are to be written.
 struct PictureShape {

@@ -102,14 +102,7 @@ void add_routes(http::Router& router, const Context& context) {
   });
   add_text_routes(router, context);
   add_image_routes(router, context);
-  router.add({"POST", "/v1/embeddings", guarded([context](const Exchange& exchange) {
-                const Json body = request_object(exchange->request());
-                const auto held = context.models->get(get_string(body, "model", ""));
-                bad_input(
-                    "model '{}' does not say how its states are pooled, so it gives no "
-                    "embeddings",
-                    held->info().name);
-              })});
+  add_embedding_routes(router, context);
   const auto description = std::make_shared<Json>();
   get("/openapi.json", [description](const Exchange& exchange) { answer(exchange, *description); });
   *description = openapi(router);

@@ -24,6 +24,7 @@ std::string error_body(int status, const std::string& message);
 // The parts, each in its file.
 void add_text_routes(http::Router& router, const Context& context);
 void add_image_routes(http::Router& router, const Context& context);
+void add_embedding_routes(http::Router& router, const Context& context);
 /// OpenAPI 3.1 of the routes above.
 Json openapi(const http::Router& router);
 

@@ -1,6 +1,6 @@
 // The description of the API for tools: paths from the table of routes, schemas of the bodies.
 #include "base/version.h"
-#include "serving/openai/openai.h"
+#include "serving/openai/embedding_fields.h"
 #include "serving/picture_fields.h"
 #include "serving/sampling_fields.h"
 
@@ -127,8 +127,19 @@ Json body_of(const std::string& path) {
                   {"response_format", {{"enum", {"b64_json", nullptr}}}}};
     required.push_back("prompt");
   } else {
-    properties = {{"model", of("string")}, {"input", Json::object()}};
-    return {{"type", "object"}, {"required", required}, {"properties", properties}};
+    const Json id = {{"type", "integer"}, {"minimum", 0}};
+    const Json text = {{"type", "string"}, {"minLength", 1}};
+    const auto some = [](Json items, std::size_t most) {
+      return Json{{"type", "array"}, {"minItems", 1}, {"maxItems", most}, {"items", items}};
+    };
+    const Json ids = some(id, kMaxInputTokens);
+    properties = {
+        {"model", of("string")},
+        {"input", {{"anyOf", {text, some(text, kMaxInputs), ids, some(ids, kMaxInputs)}}}},
+        {"encoding_format", {{"enum", {"float", "base64", nullptr}}}},
+        {"dimensions", integer(1, 1 << 20)},
+        {"user", maybe("string")}};
+    required.push_back("input");
   }
   return {{"type", "object"},
           {"required", required},
@@ -180,6 +191,18 @@ Json answer_of(const std::string& path) {
                       {"output_format", of("string")},
                       {"size", of("string")}},
                      {"created", "data"});
+  }
+  if (path == "/v1/embeddings") {
+    const Json numbers = {{"anyOf", {list_of(of("number")), of("string")}}};
+    return object_of(
+        {{"object", of("string")},
+         {"model", of("string")},
+         {"data", list_of(object_of(
+                      {{"object", of("string")}, {"index", of("integer")}, {"embedding", numbers}},
+                      {"object", "index", "embedding"}))},
+         {"usage", object_of({{"prompt_tokens", of("integer")}, {"total_tokens", of("integer")}},
+                             {"prompt_tokens", "total_tokens"})}},
+        {"object", "model", "data", "usage"});
   }
   return path == "/openapi.json" ? of("object") : Json();
 }
