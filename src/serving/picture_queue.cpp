@@ -11,6 +11,7 @@ namespace {
 
 using pipelines::ImageRequest;
 
+constexpr std::size_t kKept = std::size_t{256} << 20;  // of working memory, between drawings
 constexpr std::int64_t kMaxWaiting = 8;  // each one takes seconds and a thread of its client's
 
 bundle::Engines fixed(const bundle::Engines& engines, const backend::Backend& backend) {
@@ -106,6 +107,9 @@ void PictureServed::run(const std::vector<Job*>& jobs) {
   }
 }
 
+// The networks share one arena.
+void PictureServed::rest() { parts_.networks->session("unet")->executor().give_back(kKept); }
+
 // One of the callers draws for all who share its run.
 PictureResult PictureServed::draw(const ImageRequest& request, const pipelines::OnStep& on_step) {
   const auto arrival = Clock::now();
@@ -124,6 +128,7 @@ PictureResult PictureServed::draw(const ImageRequest& request, const pipelines::
     lock.unlock();
     run(jobs);
     lock.lock();
+    if (waiting_.empty()) rest();
     for (Job* one : jobs) one->is_done = true;
     is_drawing_ = false;
     lock.unlock();

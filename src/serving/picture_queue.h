@@ -35,6 +35,7 @@ class PictureServed final : public ServedModel, public PictureService {
     std::vector<BatchRun> calls;  // of the run, in one of its jobs
   };
   void run(const std::vector<Job*>& jobs);
+  void rest();
   std::int64_t tokens_of(const pipelines::ImageRequest& request) const;
   std::vector<Job*> take_run();
 

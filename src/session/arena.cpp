@@ -28,4 +28,10 @@ void Arena::reserve(std::size_t bytes, backend::Backend& backend) {
   bytes_ = bytes;
 }
 
+void Arena::give_back(std::size_t most) {
+  if (bytes_ <= most) return;
+  memory_.reset();
+  bytes_ = 0;
+}
+
 }  // namespace tenon::session

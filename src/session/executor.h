@@ -47,6 +47,10 @@ class Executor {
   /// Of the inputs last prepared.
   const Dim::Bindings& sizes() const { return plans_.front().sizes; }
 
+  /// Gives the arena back when it is larger than this: outputs are gone then. The next prepare
+  /// takes what it needs.
+  void give_back(std::size_t most) { arena_->give_back(most); }
+
   void observe(Observer observer) { observer_ = std::move(observer); }
   void enable_timings(bool on) { timing_ = on; }
   void reset_timings();

@@ -8,6 +8,8 @@
 namespace tenon::serving {
 namespace {
 
+constexpr std::chrono::seconds kRestAfter{1};
+
 std::exception_ptr made(ErrorCode code, std::string message) {
   return std::make_exception_ptr(Error(code, std::move(message)));
 }
@@ -237,7 +239,13 @@ void TensorEngine::run(std::size_t index) {
   Instance& instance = *instances_[index];
   std::unique_lock lock(mutex_);
   for (;;) {
-    instance.work.wait(lock, [&] { return is_stopping_ || !instance.batch.empty(); });
+    const auto has_work = [&] { return is_stopping_ || !instance.batch.empty(); };
+    if (!instance.work.wait_for(lock, kRestAfter, has_work)) {
+      lock.unlock();
+      instance.runner->rest();
+      lock.lock();
+      instance.work.wait(lock, has_work);
+    }
     if (is_stopping_) return;
     const std::vector<RequestId> batch = std::exchange(instance.batch, {});
     lock.unlock();
