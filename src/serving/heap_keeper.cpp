@@ -1,5 +1,6 @@
 #include "serving/heap_keeper.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <fstream>
@@ -33,15 +34,16 @@ HeapKeeper::~HeapKeeper() {
 }
 
 void HeapKeeper::run() {
-  std::uint64_t least = resident_bytes();
+  std::uint64_t before = resident_bytes();
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, kPeriod, [this] { return is_stopping_; })) {
     const std::uint64_t now = resident_bytes();
-    if (now < least) least = now;
-    // What is free in the heap stays counted there, whether the system has it back or not.
-    if (now - least < kWorthIt || ::mallinfo2().fordblks < kWorthIt) continue;
+    // What is free in the heap stays counted there, whether the system has it back or not. Who has
+    // shrunk since may have left as much behind as who has grown.
+    const std::uint64_t change = std::max(now, before) - std::min(now, before);
+    if (change < kWorthIt || ::mallinfo2().fordblks < kWorthIt) continue;
     ::malloc_trim(0);
-    least = resident_bytes();
+    before = resident_bytes();
   }
 }
 

@@ -124,7 +124,7 @@ def test_the_limit_of_http(server):
     assert status == 200, body[:300]
     answer = server.raw(server.http, b"POST /v2/models/quick/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
                         % (LIMIT_MB * MB + 1))
-    assert answer.startswith(b"HTTP/1.1 413 ") and str(LIMIT_MB).encode() in answer, answer
+    assert answer.startswith(b"HTTP/1.1 413 ") and str(LIMIT_MB * MB).encode() in answer, answer
 
 
 def test_chunks_beyond_the_limit(server):
