@@ -83,9 +83,11 @@ std::string settings_text(const Json& settings) {
   std::string html;
   for (const Setting& one : kSettings) {
     const Json* value = find_field(settings, one.key);
-    if (value == nullptr || *value == 0 || *value == "") continue;
-    html += fmt::format("<span class=\"one\"><b>{}</b> {}{}</span> ", one.name,
-                        escaped(value_text(*value)), one.unit);
+    if (value == nullptr || *value == 0) continue;
+    const std::string text = value_text(*value);
+    if (text.empty()) continue;
+    html += fmt::format("<span class=\"one\"><b>{}</b> {}{}</span> ", one.name, escaped(text),
+                        one.unit);
   }
   return html;
 }
