@@ -121,10 +121,10 @@ void lateness(std::string& out, const std::vector<Snapshot>& models) {
   for (const Snapshot& one : models) {
     if (!one.lateness) continue;
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < LatenessHistogram::kBounds_s.size(); ++i) {
+    for (std::size_t i = 0; i < LatenessHistogram::kBounds.size(); ++i) {
       sum += one.lateness->counts[i];
       fmt::format_to(Out(out), "{}_bucket{{{},le=\"{}\"}} {}\n", kName, one.labels,
-                     LatenessHistogram::kBounds_s[i], sum);
+                     LatenessHistogram::kBounds[i], sum);
     }
     fmt::format_to(Out(out), "{}_bucket{{{},le=\"+Inf\"}} {}\n{}_sum{{{}}} {}\n{}_count{{{}}} {}\n",
                    kName, one.labels, one.lateness->count, kName, one.labels, one.lateness->sum_s,

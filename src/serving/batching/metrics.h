@@ -28,15 +28,16 @@ struct LatencyHistogram {
 /// How late requests that waited too long were told so: seconds from the time at which they were
 /// due to the answer, by this process's clock.
 struct LatenessHistogram {
-  static constexpr std::array<double, 10> kBounds_s = {0.001, 0.002, 0.005, 0.01, 0.02,
-                                                       0.05,  0.1,   0.2,   0.5,  1};
-  std::array<std::uint64_t, kBounds_s.size() + 1> counts{};  ///< of each bucket alone
+  /// Seconds.
+  static constexpr std::array<double, 10> kBounds = {0.001, 0.002, 0.005, 0.01, 0.02,
+                                                     0.05,  0.1,   0.2,   0.5,  1};
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};  ///< of each bucket alone
   std::uint64_t count = 0;
   double sum_s = 0;
 
   void add(double seconds) {
-    const auto bucket = std::lower_bound(kBounds_s.begin(), kBounds_s.end(), seconds);
-    ++counts[static_cast<std::size_t>(bucket - kBounds_s.begin())];
+    const auto bucket = std::lower_bound(kBounds.begin(), kBounds.end(), seconds);
+    ++counts[static_cast<std::size_t>(bucket - kBounds.begin())];
     ++count;
     sum_s += seconds;
   }
