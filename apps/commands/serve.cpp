@@ -12,6 +12,7 @@
 #include "serve_export.h"
 #include "serve_models.h"
 #include "serving/grpc/server.h"
+#include "serving/heap_keeper.h"
 #include "serving/http/server.h"
 #include "serving/kserve/kserve.h"
 #include "serving/metrics.h"
@@ -115,6 +116,7 @@ void write_for_triton(const Options& options, const Common& common) {
 
 void serve(const Options& options, const Common& common) {
   if (!options.triton.folder.empty()) return write_for_triton(options, common);
+  const serving::HeapKeeper heap;
   const Edge edge(options.edge, common.log);
   std::optional<serving::grpc::Server> grpc;  // its workers outlive the models
   ModelsToServe models(options.models, common.threads);

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include <sys/resource.h>
+
 namespace tenon {
 namespace {
 
@@ -39,10 +41,22 @@ std::uint64_t left_in(const fs::path& group) {
   return *most - std::min(*most, held);
 }
 
+// What a limit of this process leaves of what the line of /proc/self/status counts.
+template <typename Resource>
+std::uint64_t left_of(Resource resource, const char* used) {
+  rlimit limit{};
+  if (::getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    return std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t most = limit.rlim_cur;
+  return most - std::min(most, field_of("/proc/self/status", used) * 1024);
+}
+
 }  // namespace
 
 std::uint64_t available_memory() {
   std::uint64_t available = field_of("/proc/meminfo", "MemAvailable:") * 1024;
+  available = std::min(available, left_of(RLIMIT_DATA, "VmData:"));
+  available = std::min(available, left_of(RLIMIT_AS, "VmSize:"));
   const fs::path root = "/sys/fs/cgroup";
   std::ifstream own("/proc/self/cgroup");
   std::string line;

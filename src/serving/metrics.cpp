@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "serving/batching/text_engine.h"
+#include "serving/tensors/tensor_engine.h"
 
 namespace tenon::serving {
 namespace {
@@ -19,6 +20,7 @@ struct Snapshot {
   std::string name;
   ModelStats::Values stats;
   std::optional<TextMetrics> text;
+  std::optional<LatenessHistogram> lateness;  // of models that queue by time
 };
 
 std::vector<Snapshot> snapshots(const ModelRegistry& models) {
@@ -28,9 +30,14 @@ std::vector<Snapshot> snapshots(const ModelRegistry& models) {
     Snapshot one{fmt::format("model=\"{}\",version=\"{}\"", info.name, info.version),
                  info.name,
                  held.stats->values(),
+                 {},
                  {}};
-    if (const auto* engine = dynamic_cast<const TextEngine*>(held->text()))
+    if (const auto* engine = dynamic_cast<const TextEngine*>(held->text())) {
       one.text = engine->metrics();
+      one.lateness = one.text->lateness;
+    }
+    if (const auto* engine = dynamic_cast<const TensorEngine*>(held->tensors()))
+      one.lateness = engine->lateness();
     made.push_back(std::move(one));
   }
   return made;
@@ -108,6 +115,23 @@ void histogram(std::string& out, const std::vector<Snapshot>& models, std::strin
   }
 }
 
+void lateness(std::string& out, const std::vector<Snapshot>& models) {
+  constexpr const char* kName = "tenon_queue_timeout_lateness_seconds";
+  head(out, kName, "histogram", "From the time a queued request was given to its refusal");
+  for (const Snapshot& one : models) {
+    if (!one.lateness) continue;
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < LatenessHistogram::kBounds.size(); ++i) {
+      sum += one.lateness->counts[i];
+      fmt::format_to(Out(out), "{}_bucket{{{},le=\"{}\"}} {}\n", kName, one.labels,
+                     LatenessHistogram::kBounds[i], sum);
+    }
+    fmt::format_to(Out(out), "{}_bucket{{{},le=\"+Inf\"}} {}\n{}_sum{{{}}} {}\n{}_count{{{}}} {}\n",
+                   kName, one.labels, one.lateness->count, kName, one.labels, one.lateness->sum_s,
+                   kName, one.labels, one.lateness->count);
+  }
+}
+
 template <typename Value>
 void text_family(std::string& out, const std::vector<Snapshot>& models, std::string_view name,
                  std::string_view type, std::string_view help, const Value& value) {
@@ -173,6 +197,7 @@ std::string prometheus_text(const ModelRegistry& models) {
   std::string out;
   requests(out, all);
   durations(out, all);
+  lateness(out, all);
   text(out, all);
   memory(out);
   return out;

@@ -22,8 +22,8 @@ class PictureServed final : public ServedModel, public PictureService {
   const ModelInfo& info() const override { return info_; }
   PictureService* pictures() override { return this; }
 
-  pipelines::ImageResult draw(const pipelines::ImageRequest& request,
-                              const pipelines::OnStep& on_step) override;
+  PictureResult draw(const pipelines::ImageRequest& request,
+                     const pipelines::OnStep& on_step) override;
   std::int64_t waiting() const override;
   std::string default_scheduler() const override { return parts_.default_scheduler(); }
 
@@ -31,7 +31,12 @@ class PictureServed final : public ServedModel, public PictureService {
   struct Job {
     pipelines::SharedRun run;
     bool is_done = false;
+    Clock::time_point begun;
+    std::vector<BatchRun> calls;  // of the run, in one of its jobs
   };
+  void run(const std::vector<Job*>& jobs);
+  void rest();
+  std::int64_t tokens_of(const pipelines::ImageRequest& request) const;
   std::vector<Job*> take_run();
 
   ModelInfo info_;

@@ -196,14 +196,26 @@ class TensorService {
   virtual std::int64_t waiting() const = 0;
 };
 
+/// Pictures, and what their drawing took.
+struct PictureResult : pipelines::ImageResult {
+  std::chrono::nanoseconds queue{0};  ///< from the call to the run
+  std::chrono::nanoseconds infer{0};  ///< the run, with all that share it
+  std::int64_t prompt_tokens = 0;     ///< of prompt and negative prompt, as the text encoder reads
+  std::int64_t latents = 0;           ///< places of the latents of all pictures
+  /// Calls of the network that takes the steps, for ModelStats::ran, with the pictures in each; in
+  /// one result of each run.
+  std::vector<BatchRun> calls;
+};
+
 /// Any number of threads; requests are drawn one after the other, in the order of arrival.
 class PictureService {
  public:
   virtual ~PictureService() = default;
   /// Blocks until the pictures are there. `on_step` may be empty and returns false to stop.
-  /// Error(usage): the request cannot be met; Rejected: too many wait.
-  virtual pipelines::ImageResult draw(const pipelines::ImageRequest& request,
-                                      const pipelines::OnStep& on_step) = 0;
+  /// Error(usage): the request cannot be met; Error(resource): the machine has too little memory
+  /// free for it; Rejected: too many wait.
+  virtual PictureResult draw(const pipelines::ImageRequest& request,
+                             const pipelines::OnStep& on_step) = 0;
   virtual std::int64_t waiting() const = 0;
   /// The name of the scheduler that the model's files ask for.
   virtual std::string default_scheduler() const = 0;

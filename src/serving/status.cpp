@@ -12,7 +12,7 @@ Status status_of(const std::exception& error) {
   if (dynamic_cast<const RegionExists*>(&error) != nullptr) return {409, Outcome::other, {}};
   if (const auto* rejected = dynamic_cast<const Rejected*>(&error))
     return {429, Outcome::rejected, rejected->retry_after().count()};
-  if (dynamic_cast<const DeadlineExceeded*>(&error) != nullptr) return {503, Outcome::rejected, {}};
+  if (dynamic_cast<const DeadlineExceeded*>(&error) != nullptr) return {503, Outcome::rejected, 1};
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return {503, Outcome::backend, 1};
   const auto* ours = dynamic_cast<const Error*>(&error);
   if (ours == nullptr) return {500, Outcome::backend, {}};

@@ -13,7 +13,10 @@ namespace tenon::session {
 class Arena {
  public:
   /// At least `bytes`, 64-byte aligned. Growing moves it: what pointed into it points nowhere.
+  /// Error(resource) for more than the machine has free; then it holds nothing.
   void reserve(std::size_t bytes, backend::Backend& backend);
+  /// Gives the memory back when it is more than `most` bytes; the next reserve has it anew.
+  void give_back(std::size_t most);
   std::byte* data() const { return memory_.get(); }
   std::size_t bytes() const { return bytes_; }
 

@@ -111,11 +111,17 @@ void Executor::prepare(std::span<const TensorView> inputs) {
     plans_.push_front(make_plan(std::move(sizes)));
     if (plans_.size() > kPlans) plans_.pop_back();
   }
+  // Also of a plan that is known: another one may have lost the arena by asking for too much.
+  arena_->reserve(plans_.front().bytes, backend_);
   // Without activations there is no arena, and the views must be set once all the same.
   if (!plans_.front().pointed || plans_.front().base != arena_->data()) point(plans_.front());
 }
 
-Executor::Plan Executor::make_plan(Dim::Bindings sizes) {
+std::size_t Executor::required_bytes(std::span<const TensorView> inputs) const {
+  return make_plan(sizes_of(inputs)).bytes;
+}
+
+Executor::Plan Executor::make_plan(Dim::Bindings sizes) const {
   Plan plan;
   for (const auto& constraint : engine_.constraints) {
     const std::int64_t a = constraint.a.evaluate(sizes);
@@ -174,7 +180,7 @@ std::size_t Executor::chosen_kernel(const Step& step, const Plan& plan) const {
   return step.kernels.size() - 1;
 }
 
-void Executor::place(Plan& plan, const std::vector<std::size_t>& workspace_bytes) {
+void Executor::place(Plan& plan, const std::vector<std::size_t>& workspace_bytes) const {
   // Lifetimes of all roots, then one short one for each launch's workspace.
   constexpr int kNever = -1;
   std::vector<Lifetime> lifetimes(engine_.values.size(), {0, kNever, kNever});
@@ -200,7 +206,7 @@ void Executor::place(Plan& plan, const std::vector<std::size_t>& workspace_bytes
     lifetimes.push_back({workspace_bytes[i], step, step});
   }
   MemoryPlan memory = plan_memory(lifetimes);
-  arena_->reserve(memory.bytes, backend_);
+  plan.bytes = memory.bytes;
   plan.workspaces.assign(
       memory.offsets.begin() + static_cast<std::ptrdiff_t>(engine_.values.size()),
       memory.offsets.end());

@@ -37,6 +37,8 @@ class Executor {
   /// Settles sizes from the inputs' shapes; Error(bad_input) names the input, what it has and what
   /// it must have.
   void prepare(std::span<const TensorView> inputs);
+  /// Of the arena, for inputs of these types and shapes; reserves nothing. Errors as of prepare.
+  std::size_t required_bytes(std::span<const TensorView> inputs) const;
   /// Runs on the inputs last prepared. `batch` for engines with state. The outputs stay valid until
   /// the next prepare or run.
   void run(std::span<const TensorView> inputs, const kernels::RaggedBatch* batch = nullptr);
@@ -44,6 +46,10 @@ class Executor {
   bool prepared() const { return !plans_.empty(); }
   /// Of the inputs last prepared.
   const Dim::Bindings& sizes() const { return plans_.front().sizes; }
+
+  /// Gives the arena back when it is larger than this: outputs are gone then. The next prepare
+  /// takes what it needs.
+  void give_back(std::size_t most) { arena_->give_back(most); }
 
   void observe(Observer observer) { observer_ = std::move(observer); }
   void enable_timings(bool on) { timing_ = on; }
@@ -62,14 +68,15 @@ class Executor {
     std::vector<std::vector<kernels::MutableTensorView>> outputs;
     std::vector<std::size_t> offsets;  // of each value in the arena
     std::vector<std::size_t> workspaces;
+    std::size_t bytes = 0;            // of the arena
     const std::byte* base = nullptr;  // of the arena that the views point into
     bool pointed = false;
   };
   static constexpr std::size_t kPlans = 8;
 
   Dim::Bindings sizes_of(std::span<const TensorView> inputs) const;
-  Plan make_plan(Dim::Bindings sizes);
-  void place(Plan& plan, const std::vector<std::size_t>& workspace_bytes);
+  Plan make_plan(Dim::Bindings sizes) const;
+  void place(Plan& plan, const std::vector<std::size_t>& workspace_bytes) const;
   void point(Plan& plan);
   std::size_t chosen_kernel(const engine::Step& step, const Plan& plan) const;
   kernels::StepDescription describe(const engine::Step& step) const;

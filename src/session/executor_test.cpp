@@ -69,6 +69,37 @@ TensorMap inputs(std::int64_t rows, float first = 1) {
   return made;
 }
 
+TEST(Executor, TellsTheMemoryOfSizesBeforeTheyRun) {
+  TensorSession session(small_engine(), cpu());
+  const std::size_t small = session.required_bytes({{"x", {3, 2}}, {"w", {3}}});
+  const std::size_t large = session.required_bytes({{"x", {3000, 2}}, {"w", {3000}}});
+  EXPECT_EQ(session.executor().arena_bytes(), 0U);
+  session.run(inputs(3));
+  EXPECT_EQ(session.executor().arena_bytes(), small);
+  session.run(inputs(3000));
+  EXPECT_EQ(session.executor().arena_bytes(), large);
+  EXPECT_GE(large, 2 * 3000 * 2 * sizeof(float));
+  EXPECT_THROW(session.required_bytes({{"x", {3, 2}}}), Error);
+  EXPECT_THROW(session.required_bytes({{"x", {3, 2}}, {"w", {4}}}), Error);
+}
+
+TEST(Executor, MoreThanTheMachineHasIsRefusedAndHarmsNothing) {
+  TensorSession session(small_engine(), cpu());
+  session.run(inputs(3));
+  const std::int64_t rows = std::int64_t{1} << 55;
+  const TensorView x{DType::f32, {rows, 2}, nullptr};
+  const TensorView w{DType::f32, {rows}, nullptr};
+  try {
+    session.executor().prepare(std::vector<TensorView>{x, w});
+    FAIL() << "was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::resource);
+    EXPECT_THAT(error.what(), HasSubstr("MB are free"));
+  }
+  const TensorMap outputs = session.run(inputs(3));
+  EXPECT_EQ(outputs.at("y").as<float>()[0], 9);
+}
+
 std::string refusal(const TensorMap& given) {
   TensorSession session(small_engine(), cpu());
   try {

@@ -30,4 +30,16 @@ TensorMap TensorSession::run(const TensorMap& inputs) {
   return outputs;
 }
 
+std::size_t TensorSession::required_bytes(
+    const std::map<std::string, Shape, std::less<>>& shapes) const {
+  std::vector<TensorView> views;
+  for (const auto index : engine_->inputs) {
+    const engine::Value& value = engine_->values[static_cast<std::size_t>(index)];
+    const auto found = shapes.find(value.name);
+    if (found == shapes.end()) bad_input("no shape of input {}", value.name);
+    views.push_back({value.dtype, found->second, nullptr});
+  }
+  return executor_.required_bytes(views);
+}
+
 }  // namespace tenon::session

@@ -22,8 +22,11 @@ class TensorSession {
   /// Inputs by name; Error(bad_input) names one that is missing, unknown or of the wrong type or
   /// shape.
   TensorMap run(const TensorMap& inputs);
+  /// Working memory of a run on inputs of these shapes, by name; each must be there.
+  std::size_t required_bytes(const std::map<std::string, Shape, std::less<>>& shapes) const;
   const engine::Engine& engine() const { return *engine_; }
   Executor& executor() { return executor_; }
+  const Executor& executor() const { return executor_; }
 
  private:
   std::shared_ptr<const engine::Engine> engine_;

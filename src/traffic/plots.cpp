@@ -60,6 +60,11 @@ class Mapping {
       return found;
     }
     const double decades = std::log10(high_ / low_);
+    if (decades < 0.8) {
+      const double step = nice_step(high_ - low_, 5);
+      for (double at = std::ceil(low_ / step) * step; at <= high_; at += step) found.push_back(at);
+      return found;
+    }
     for (int power = static_cast<int>(std::floor(std::log10(low_))); power <= 12; ++power) {
       for (const double factor : {1.0, 2.0, 5.0}) {
         if (factor > 1 && decades > 2.5) continue;
@@ -152,7 +157,7 @@ std::string line_plot(std::string_view title, const PlotAxis& x_axis, const Plot
     svg += rule(kLeft, place_y(y, tick), kWidth - kRight, place_y(y, tick));
     svg += text(kLeft - 6, place_y(y, tick) + 4, "end", short_number(tick));
   }
-  for (const double tick : x.ticks()) {
+  for (const double tick : x_axis.ticks.empty() ? x.ticks() : x_axis.ticks) {
     svg += rule(place_x(x, tick), kTop + kInnerHeight, place_x(x, tick), kTop + kInnerHeight + 4);
     svg += text(place_x(x, tick), kTop + kInnerHeight + 17, "middle", short_number(tick));
   }

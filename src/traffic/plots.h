@@ -22,6 +22,7 @@ struct PlotLine {
 struct PlotAxis {
   std::string label;  ///< with its unit
   AxisScale scale = AxisScale::linear;
+  std::vector<double> ticks = {};  ///< values to mark; empty: round ones
 };
 
 /// "" when no line has a point. A linear axis begins at 0. On a logarithmic one, values of 0 and

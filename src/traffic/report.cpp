@@ -8,6 +8,8 @@
 
 #include "base/html.h"
 #include "traffic/plots.h"
+#include "traffic/report_tables.h"
+#include "traffic/result_fields.h"
 
 namespace tenon::traffic {
 namespace {
@@ -27,50 +29,48 @@ path{fill:none;stroke-width:2}
 .f4{fill:var(--s4)}.f5{fill:var(--s5)}.f6{fill:var(--s6)}.f7{fill:var(--s7)}
 .wait{fill:var(--mid)}
 .key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:6px 0 0;padding:0;list-style:none}
-.key svg{display:inline;width:26px;height:10px;vertical-align:middle;margin-right:6px}
+svg.line-key{display:inline-block;width:26px;height:10px;vertical-align:middle;margin-right:6px}
+.key .sw{display:inline-block;width:14px;height:10px;margin-right:6px}
+.sw.wait{background:var(--mid)}.sw.out{background:var(--hue)}.sw.off{background:var(--bad)}
+.levels th{white-space:nowrap}
+.levels thead tr:first-child th{border-bottom:0;padding-bottom:0}
+th[scope=colgroup]{text-align:center}
 tbody th{text-align:left;color:var(--ink);font-weight:500;white-space:nowrap}
+.levels th:first-child{position:sticky;left:0;background:var(--card);padding-right:16px}
+.levels th[scope=rowgroup]{position:static;font-weight:600;padding-top:12px}
+th[scope=rowgroup] span{display:inline-block;position:sticky;left:0;max-width:76vw;
+white-space:normal;overflow-wrap:anywhere}
 td.worse{color:var(--bad)}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:6px 0;font:.87em ui-monospace,monospace}
+.words th,.words td{text-align:left;vertical-align:top;padding-right:18px}
+.words td{white-space:normal;overflow-wrap:anywhere}
+.words td.n{text-align:right;overflow-wrap:normal}
+.words tbody th{white-space:normal}
+dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:6px 20px;margin:0;font-size:.9rem}
+dt{color:var(--soft)}
+dd{margin:0;overflow-wrap:anywhere}
+dd .one{display:inline-block;margin-right:16px}
+dd .one b{font-weight:500;color:var(--soft)}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:8px 10px;border-radius:8px;
+background:var(--bg);font:.92em/1.45 ui-monospace,monospace}
+pre span{display:inline-block;max-width:100%}
+dd ul{margin:0;padding-left:18px}
 h3{font-size:.95rem;margin:14px 0 4px}
 summary{padding:2px 0}
+@media(max-width:700px){dl{grid-template-columns:minmax(0,1fr);gap:1px 0}dd{margin-bottom:9px}
+.pair svg text{font-size:16px}
+.words thead{display:none}.words,.words tbody{display:block}
+.words tr{display:block;padding:6px 0;border-bottom:1px solid var(--line)}
+.words th,.words td,.words td.n{display:block;text-align:left;padding:0;border:0}
+.words td.n::after{content:" times"}}
+@media print{details::details-content{content-visibility:visible}}
 )css";
-
-/// Absent, null or of another type: NaN.
-double number_at(const Json& object, std::initializer_list<const char*> path) {
-  const Json* at = &object;
-  for (const char* key : path) {
-    at = find_field(*at, key);
-    if (at == nullptr) return NAN;
-  }
-  return at->is_number() ? at->get<double>() : NAN;
-}
-
-std::string text_at(const Json& object, const char* key) {
-  const Json* field = find_field(object, key);
-  return field != nullptr && field->is_string() ? field->get<std::string>() : std::string();
-}
-
-std::string cell(double value) { return std::isfinite(value) ? short_number(value) : "–"; }
-
-bool is_open(const Json& level) { return std::isfinite(number_at(level, {"request_rate"})); }
-double load_of(const Json& level) {
-  return is_open(level) ? number_at(level, {"request_rate"}) : number_at(level, {"concurrency"});
-}
-std::string load_name(const Json& level) {
-  return is_open(level) ? fmt::format("{:g} requests/s", load_of(level))
-                        : fmt::format("concurrency {:g}", load_of(level));
-}
-
-std::string label_of(const Json& result) {
-  const std::string label = text_at(result, "label");
-  return label.empty() ? text_at(result.at("server"), "url") : label;
-}
 
 std::string key(const std::vector<Json>& results, bool dashed) {
   std::string html = "<ul class=\"key small\">";
   const auto item = [&](std::string_view style, const std::string& name) {
     html += fmt::format(
-        "<li><svg viewBox=\"0 0 26 10\" aria-hidden=\"true\"><path class=\"{}\" d=\"M0 5H26\"/>"
+        "<li><svg class=\"line-key\" viewBox=\"0 0 26 10\" aria-hidden=\"true\"><path class=\"{}\" "
+        "d=\"M0 5H26\"/>"
         "</svg>{}</li>",
         style, escaped(name));
   };
@@ -80,10 +80,6 @@ std::string key(const std::vector<Json>& results, bool dashed) {
   return html + "</ul>";
 }
 
-std::string section(const std::string& title, const std::string& body) {
-  return body.empty() ? "" : fmt::format("<section><h2>{}</h2>{}</section>", title, body);
-}
-
 // A value of all levels of all results; the second path, if any, is drawn dashed.
 std::string sweep_plot(const std::vector<Json>& results, const std::string& title,
                        const std::string& unit, std::initializer_list<const char*> solid,
@@ -91,12 +87,16 @@ std::string sweep_plot(const std::vector<Json>& results, const std::string& titl
   std::vector<PlotLine> lines;
   bool open = false;
   bool wide = false;
+  std::vector<double> loads;
   for (std::size_t i = 0; i < results.size(); ++i) {
     PlotLine first{label_of(results[i]), i, false, true, {}};
     PlotLine second{label_of(results[i]) + ", p99", i, true, true, {}};
     for (const Json& level : results[i].at("levels")) {
       open = open || is_open(level);
       wide = wide || load_of(level) >= 8;
+      if (std::isfinite(load_of(level)) && load_of(level) > 0 &&
+          std::find(loads.begin(), loads.end(), load_of(level)) == loads.end())
+        loads.push_back(load_of(level));
       if (const double y = number_at(level, solid);
           std::isfinite(y) && std::isfinite(load_of(level)))
         first.points.emplace_back(load_of(level), y);
@@ -110,43 +110,9 @@ std::string sweep_plot(const std::vector<Json>& results, const std::string& titl
     lines.push_back(std::move(second));
   }
   const PlotAxis x{open ? "requests a second" : "users at once",
-                   wide ? AxisScale::logarithmic : AxisScale::linear};
-  return section(title, line_plot(title, x, {unit, AxisScale::linear}, lines));
-}
-
-std::string steady_word(const Json& level) {
-  const Json* stability = find_field(level, "stability");
-  const Json* steady = stability == nullptr ? nullptr : find_field(*stability, "steady");
-  if (steady == nullptr || !steady->is_boolean()) return "too short to tell";
-  if (steady->get<bool>()) return "yes";
-  return fmt::format("no, {:.0f} %", 100 * number_at(*stability, {"largest_departure"}));
-}
-
-std::string table(const std::vector<Json>& results) {
-  std::string html =
-      "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">server</th><th scope=\"col\">"
-      "load</th><th scope=\"col\">answered</th><th scope=\"col\">failed</th><th scope=\"col\">"
-      "requests/s</th><th scope=\"col\">tokens/s</th><th scope=\"col\">first token ms p50 / "
-      "p99</th><th scope=\"col\">per token ms p50 / p99</th><th scope=\"col\">whole ms p50 / "
-      "p99</th><th scope=\"col\">good/s</th><th scope=\"col\">steady</th></tr></thead><tbody>";
-  const auto pair = [](const Json& level, const char* name) {
-    return cell(number_at(level, {name, "p50"})) + " / " + cell(number_at(level, {name, "p99"}));
-  };
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    for (const Json& level : results[i].at("levels")) {
-      const double failed = number_at(level, {"failed"});
-      html += fmt::format(
-          "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td{}>{}</td><td>{}</td><td>{}</td>"
-          "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-          escaped(label_of(results[i])), load_name(level), cell(number_at(level, {"completed"})),
-          failed > 0 ? " class=\"worse\"" : "", cell(failed),
-          cell(number_at(level, {"requests_per_s"})),
-          cell(number_at(level, {"output_tokens_per_s"})), pair(level, "ttft_ms"),
-          pair(level, "tpot_ms"), pair(level, "e2e_ms"),
-          cell(number_at(level, {"goodput", "per_s"})), steady_word(level));
-    }
-  }
-  return html + "</tbody></table></div>";
+                   wide ? AxisScale::logarithmic : AxisScale::linear,
+                   loads.size() <= 8 ? loads : std::vector<double>()};
+  return section(title, line_plot(title, x, {unit, AxisScale::linear, {}}, lines));
 }
 
 std::vector<std::pair<double, double>> points_of(const Json& level, const char* name) {
@@ -188,8 +154,8 @@ std::string distributions(const std::vector<Json>& results, const std::string& l
         if (load_name(level) == load)
           lines.push_back({label_of(results[i]), i, false, false, points_of(level, name)});
     const std::string plot =
-        line_plot(fmt::format("{} at {}", title, load), {"ms", AxisScale::logarithmic},
-                  {"% of them are at most this long", AxisScale::linear}, lines);
+        line_plot(fmt::format("{} at {}", title, load), {"ms", AxisScale::logarithmic, {}},
+                  {"% of them are at most this long", AxisScale::linear, {}}, lines);
     if (!plot.empty()) html += fmt::format("<div><h3>{}</h3>{}</div>", title, plot);
   }
   for (const Json& result : results) {
@@ -202,7 +168,10 @@ std::string distributions(const std::vector<Json>& results, const std::string& l
         html += fmt::format("<div><h3>Requests over time: {}</h3>{}</div>", escaped(label), plot);
     }
   }
-  return html + "</div>";
+  return html +
+         "</div><ul class=\"key small\"><li><span class=\"sw wait\"></span>waiting for the first "
+         "output</li><li><span class=\"sw out\"></span>output</li><li><span class=\"sw "
+         "off\"></span>failed</li></ul>";
 }
 
 std::string by_level(const std::vector<Json>& results) {
@@ -219,67 +188,6 @@ std::string by_level(const std::vector<Json>& results) {
                         i + 1 == loads.size() ? " open" : "", loads[i].second, key(results, false),
                         distributions(results, loads[i].second));
   return html.empty() ? "" : "<h2>Each level: distributions, requests over time</h2>" + html;
-}
-
-std::string errors(const std::vector<Json>& results) {
-  std::string rows;
-  for (const Json& result : results) {
-    for (const Json& level : result.at("levels")) {
-      const Json* found = find_field(level, "errors");
-      if (found == nullptr || !found->is_object()) continue;
-      for (const auto& [kind, what] : found->items())
-        rows += fmt::format(
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            escaped(label_of(result)), load_name(level), escaped(kind),
-            cell(number_at(what, {"count"})), escaped(text_at(what, "example")));
-    }
-  }
-  if (rows.empty()) return "";
-  return section("Failed requests",
-                 "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">server</th><th "
-                 "scope=\"col\">load</th><th scope=\"col\">kind</th><th scope=\"col\">count</th>"
-                 "<th scope=\"col\">one of them</th></tr></thead><tbody>" +
-                     rows + "</tbody></table></div>");
-}
-
-std::string row(const std::string& name, const std::string& value) {
-  return value.empty()
-             ? ""
-             : fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td></tr>", name, escaped(value));
-}
-
-std::string facts(const Json& result) {
-  const Json& server = result.at("server");
-  const Json machine = result.value("machine", Json::object());
-  const Json settings = result.value("settings", Json::object());
-  std::string html = "<div class=\"scroll\"><table><tbody>";
-  html += row("server", text_at(server, "url") + "  " + text_at(server, "name"));
-  html += row("model", text_at(server, "model"));
-  html += row("protocol", text_at(server, "api"));
-  html += row("measured", text_at(result, "date"));
-  html += row("client's machine", fmt::format("{}, {} cores, {} GB, {}", text_at(machine, "cpu"),
-                                              cell(number_at(machine, {"cores"})),
-                                              cell(number_at(machine, {"memory_bytes"}) / 1e9),
-                                              text_at(machine, "system")));
-  std::string all;
-  for (const auto& [name, value] : settings.items()) {
-    const bool plain = value.is_null() || value == 0 || (value.is_string() && value == "");
-    if (!plain)
-      all += (all.empty() ? "" : ", ") + name + " " +
-             (value.is_string() ? value.get<std::string>() : value.dump());
-  }
-  html += row("settings", all) + "</tbody></table></div>";
-  html += fmt::format("<pre>{}</pre>", escaped(text_at(result, "command")));
-  const Json* notes = find_field(result, "notes");
-  if (notes != nullptr && notes->is_array() && !notes->empty()) {
-    html += "<ul>";
-    for (const Json& note : *notes)
-      if (note.is_string()) html += fmt::format("<li>{}</li>", escaped(note.get<std::string>()));
-    html += "</ul>";
-  }
-  if (result.value("interrupted", false))
-    html += "<p><b>Interrupted: these are the results until then.</b></p>";
-  return section(escaped(label_of(result)), html);
 }
 
 std::string head(const std::vector<Json>& results) {
@@ -299,7 +207,9 @@ std::string to_html(const std::vector<Json>& results) {
       "content=\"width=device-width,initial-scale=1\"><title>Load: {}</title><style>{}{}</style>"
       "</head><body><main>",
       escaped(results.empty() ? "" : label_of(results.front())), kPageStyle, kMoreStyle);
-  html += head(results) + section("Levels", table(results) + key(results, true));
+  html += head(results);
+  if (results.size() == 1) html += headline(results.front());
+  html += section("Levels", level_table(results)) + key(results, true);
   html += "<div class=\"pair\">";
   html += sweep_plot(results, "Output", "tokens/s", {"output_tokens_per_s"});
   html += sweep_plot(results, "Answers", "requests/s", {"requests_per_s"});
@@ -307,7 +217,7 @@ std::string to_html(const std::vector<Json>& results) {
   html += sweep_plot(results, "Time per token", "ms", {"tpot_ms", "p50"}, {"tpot_ms", "p99"});
   html += sweep_plot(results, "Whole answer", "ms", {"e2e_ms", "p50"}, {"e2e_ms", "p99"});
   html += sweep_plot(results, "Answers that keep the targets", "requests/s", {"goodput", "per_s"});
-  html += "</div>" + by_level(results) + errors(results);
+  html += "</div>" + by_level(results) + failure_table(results);
   for (const Json& result : results) html += facts(result);
   return html + "</main></body></html>\n";
 }

@@ -1,7 +1,6 @@
 """Tensors of many clients in one run: the same answers as alone, on time, in order, and no more than there is room for."""
 
 import concurrent.futures
-import os
 import threading
 import time
 
@@ -109,32 +108,3 @@ def test_without_configuration(batching):
     assert (infer(batching, "plain", {"X": rows(9)})[2]["Y"] == 2 * rows(9)).all()
     status, _, error = infer(batching, "joined", {"X": rows(9)})
     assert status == 400 and "batch-size must be <= 8" in error
-
-
-def test_overload(tmp_path):
-    """Ten times what the model can do: every request is answered, and good answers are those of an idle server."""
-    seconds = 60 if os.environ.get("TENON_LONG") else 5
-    config = "max_batch_size: 4 dynamic_batching { default_queue_policy { max_queue_size: 6 } }"
-    with serving_repository(tmp_path, {"slow": (slow_graph(), config)}, "--batch-invariant") as server:
-        questions = [np.random.default_rng(i).standard_normal((1, WIDTH)).astype(np.float32) for i in range(8)]
-        idle = [infer(server, "slow", {"X": one})[2]["Y"] for one in questions]
-        before = server.resident()
-        end = time.monotonic() + seconds
-        good, refused = [], []
-
-        def ask(i):
-            while time.monotonic() < end:
-                status, headers, outputs = infer(server, "slow", {"X": questions[i % 8]})
-                if status == 200:
-                    assert outputs["Y"].tobytes() == idle[i % 8].tobytes()
-                    good.append(i)
-                else:
-                    assert status in (429, 503) and int(headers["Retry-After"]) >= 1
-                    assert "maximum queue size" in outputs
-                    refused.append(i)
-
-        at_once([lambda i=i: ask(i) for i in range(40)])
-        assert good and len(refused) > len(good)
-        assert server.resident() - before < 100 << 20
-        assert max(batches(server, "slow")) > 1
-        assert (infer(server, "slow", {"X": questions[0]})[2]["Y"] == idle[0]).all()

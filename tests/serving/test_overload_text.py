@@ -1,6 +1,6 @@
 """Ten times more requests than can be answered: each gets an answer, and good ones are what they are without company."""
 
-import concurrent.futures
+import collections
 import json
 import os
 import random
@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from overload import check_on_time, crowd, watched_machine
 from serving import serving
 from tenon_program import DEMO
 
@@ -34,30 +35,28 @@ def test_overload(crowded):
         body = completion(i)
         wanted[body["prompt"], body["seed"]] = crowded.v1("POST", "/v1/completions", body)["choices"][0]["text"]
     idle = crowded.resident()
-    end = time.monotonic() + SECONDS
+    chances = [random.Random(number) for number in range(CLIENTS)]
 
-    def client(number):
-        chance = random.Random(number)
-        seen = []
-        while time.monotonic() < end:
-            body = completion(chance.randrange(1000))
-            bad = chance.random() < 0.1
-            if bad:
-                body = {**body, **chance.choice(BAD)}
-            begin = time.monotonic()
-            status, headers, content = crowded.ask(crowded.openai, "POST", "/v1/completions", body)
-            seen.append((status, time.monotonic() - begin))
-            if bad:
-                assert status in (400, 429), content
-            elif status == 200:
-                assert json.loads(content)["choices"][0]["text"] == wanted[body["prompt"], body["seed"]]
-            else:
-                assert status == 429 and int(headers["Retry-After"]) >= 1, content
-                time.sleep(0.02)
-        return seen
+    def ask(number, _):
+        chance = chances[number]
+        body = completion(chance.randrange(1000))
+        bad = chance.random() < 0.1
+        if bad:
+            body = {**body, **chance.choice(BAD)}
+        begin = time.monotonic()
+        status, headers, content = crowded.ask(crowded.openai, "POST", "/v1/completions", body)
+        took = time.monotonic() - begin
+        if bad:
+            assert status in (400, 429), content
+        elif status == 200:
+            assert json.loads(content)["choices"][0]["text"] == wanted[body["prompt"], body["seed"]]
+        else:
+            assert status == 429 and int(headers["Retry-After"]) >= 1, content
+            time.sleep(0.02)
+        return status, took
 
-    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
-        seen = [one for part in pool.map(client, range(CLIENTS)) for one in part]
+    seen = crowd(CLIENTS, SECONDS, ask)
+    print(f"{len(seen)} requests in {SECONDS} s: {dict(collections.Counter(status for status, _ in seen))}")
     answered = sorted(took for status, took in seen if status == 200)
     refused = [took for status, took in seen if status == 429]
     assert answered and refused
@@ -67,6 +66,34 @@ def test_overload(crowded):
     for i in range(len(PROMPTS)):
         body = completion(i)
         assert crowded.v1("POST", "/v1/completions", body)["choices"][0]["text"] == wanted[body["prompt"], body["seed"]]
+
+
+def test_those_that_wait_too_long_are_told_at_their_time():
+    """A cache for three answers, forty clients: most wait for longer than they may, also while steps are long."""
+    body = lambda i: {**completion(i), "max_tokens": 64, "ignore_eos": True}
+    with serving(DEMO / "llama-verse", "--precision", "fp32", "--threads", 1, "--batch-invariant", "--max-queue", 30,
+                 "--cache-tokens", 256, "--queue-timeout", 150, "--no-access-log") as server:
+        wanted = [server.v1("POST", "/v1/completions", body(i))["choices"][0]["text"] for i in range(28)]
+        idle = server.resident()
+
+        def ask(number, turn):
+            which = (number + turn) % 28
+            status, headers, content = server.ask(server.openai, "POST", "/v1/completions", body(which))
+            if status == 200:
+                assert json.loads(content)["choices"][0]["text"] == wanted[which]
+                return "good"
+            assert status in (429, 503) and int(headers["Retry-After"]) >= 1, content
+            if status == 503:
+                assert b"before the model had come to it" in content
+            return "full" if status == 429 else "late"
+
+        with watched_machine() as machine:
+            seen = crowd(CLIENTS, SECONDS, ask)
+        print(f"{len(seen)} requests in {SECONDS} s: {dict(collections.Counter(seen))}")
+        assert seen.count("good") > 0 and seen.count("late") > seen.count("good")
+        check_on_time(server, "llama-verse", seen.count("late"), machine)
+        assert server.resident() - idle < 64 << 20
+        assert server.v1("POST", "/v1/completions", body(0))["choices"][0]["text"] == wanted[0]
 
 
 def test_a_client_that_leaves_frees_its_place(crowded):

@@ -83,6 +83,13 @@ class DiffusionModels {
   virtual LatentParameters encode(const Tensor& images) = 0;
   /// As decode, quick and rough, from the latents of the loop (scaled). Only with has_tiny_decoder.
   virtual Tensor decode_preview(const Tensor& latents) = 0;
+
+  /// Working memory of a call of predict_noise or decode, beyond what it takes and gives; 0: not
+  /// known.
+  virtual std::size_t noise_bytes(const Shape&, const Shape& /*states*/) const { return 0; }
+  virtual std::size_t decode_bytes(const Shape& /*latents*/) const { return 0; }
+  /// Working memory that is held already, for the next call.
+  virtual std::size_t held_bytes() const { return 0; }
 };
 
 }  // namespace tenon::pipelines

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/memory.h"
 #include "image/resize.h"
 #include "image/tensor_form.h"
 #include "pipelines/text_to_image/guidance.h"
@@ -93,6 +94,37 @@ void PictureRun::check(const std::vector<Finding>& findings) {
     }
     result_.notes.push_back(finding.text());
   }
+}
+
+void PictureRun::check_memory() const {
+  Shape sample = shape_;
+  sample[0] *= guided_ ? 2 : 1;
+  sample[1] = facts_.unet_channels;
+  Shape part = shape_;
+  if (tiled(shape_)) {
+    const std::int64_t side = tiling_of(facts_).latent_size;
+    part = {1, shape_[1], std::min(side, shape_[2]), std::min(side, shape_[3])};
+  } else if (request_.vae_slicing) {
+    part[0] = 1;
+  }
+  const std::size_t working =
+      std::max(models_.noise_bytes(sample, states_.shape()), models_.decode_bytes(part));
+  if (working == 0) return;
+  // Latents, their noise, the sample and the answer of a step; pictures decoded (in the engine's
+  // type, as float32 and joined) and rounded.
+  const std::size_t tensors = static_cast<std::size_t>(element_count(sample)) * 4 * 6;
+  const std::size_t pictures =
+      static_cast<std::size_t>(request_.images * result_.width * result_.height) * 3 * (3 * 4 + 2);
+  const std::size_t more = working - std::min(working, models_.held_bytes()) + tensors + pictures;
+  const std::uint64_t free = available_memory();
+  if (free == 0 || more <= free) return;
+  throw Error(
+      ErrorCode::resource,
+      fmt::format("{} of {} x {} pixels take {} MB of memory more than is held, {} MB are "
+                  "free",
+                  request_.images == 1 ? "a picture" : fmt::format("{} pictures", request_.images),
+                  result_.width, result_.height, more >> 20, free >> 20))
+      .hint("ask for smaller pictures, or for fewer at once");
 }
 
 void PictureRun::encode_texts() {

@@ -32,6 +32,8 @@ class PictureRun {
   ImageResult finish();
 
   void check(const std::vector<Finding>& findings);
+  /// Behind `prepare`. Error(resource) when the machine has less memory free than the run takes.
+  void check_memory() const;
   const Json& config() const { return config_; }
 
  private:

@@ -236,6 +236,26 @@ Tensor SessionModels::predict_noise(const Tensor& sample, double timestep, const
   return all;
 }
 
+std::size_t SessionModels::noise_bytes(const Shape& sample, const Shape& states) const {
+  const std::int64_t batch = facts_.fixed_batch != 0 ? facts_.fixed_batch : sample[0];
+  std::map<std::string, Shape, std::less<>> shapes;
+  shapes[sample_.name] = {batch, sample[1], sample[2], sample[3]};
+  shapes[text_.name] = {batch, states[1], states[2]};
+  shapes[timestep_.name] = timestep_.shape.empty() ? Shape{} : Shape{batch};
+  if (!time_cond_.name.empty()) shapes[time_cond_.name] = {batch, facts_.time_cond_width};
+  return part("unet").session->required_bytes(shapes);
+}
+
+std::size_t SessionModels::decode_bytes(const Shape& latents) const {
+  Shape shape = latents;
+  if (fixed(latents_, 0) == 1) shape[0] = 1;
+  return part("vae_decoder").session->required_bytes({{latents_.name, shape}});
+}
+
+std::size_t SessionModels::held_bytes() const {
+  return part("unet").session->executor().arena_bytes();
+}
+
 // One image at a time where the engine was built so.
 Tensor SessionModels::through(std::string_view name, const Port& input, const Port& output,
                               const Tensor& value) {

@@ -39,6 +39,10 @@ class SessionModels final : public DiffusionModels {
   LatentParameters encode(const Tensor& images) override;
   Tensor decode_preview(const Tensor& latents) override;
 
+  std::size_t noise_bytes(const Shape& sample, const Shape& states) const override;
+  std::size_t decode_bytes(const Shape& latents) const override;
+  std::size_t held_bytes() const override;
+
   /// The session of a part, for timings; null where there is none.
   session::TensorSession* session(std::string_view part);
 

@@ -44,15 +44,18 @@ std::optional<Tensor> joined_call(DiffusionModels& models,
 }
 
 // Calls the unet for the questions of a group; `give(k, output)` gets what question k is answered
-// with, or what throws. What fails for all is asked again one by one.
-template <typename Give>
+// with, or what throws. What fails for all is asked again one by one. `called(asked, time)`
+// hears of calls that were answered.
+template <typename Give, typename Called>
 void predict(DiffusionModels& models, const std::vector<PictureRun::Question>& questions,
-             const std::vector<std::size_t>& group, const Give& give) {
+             const std::vector<std::size_t>& group, const Give& give, const Called& called) {
   const auto call = [&](const PictureRun::Question& one) {
     return models.predict_noise(one.sample, one.timestep, *one.states, one.time_cond);
   };
+  auto begin = std::chrono::steady_clock::now();
   if (group.size() > 1) {
     const auto output = joined_call(models, questions, group);
+    if (output) called(group, std::chrono::steady_clock::now() - begin);
     std::int64_t from = 0;
     for (const std::size_t k : group) {
       if (!output) break;
@@ -62,7 +65,14 @@ void predict(DiffusionModels& models, const std::vector<PictureRun::Question>& q
     }
     if (output) return;
   }
-  for (const std::size_t k : group) give(k, [&] { return call(questions[k]); });
+  for (const std::size_t k : group) {
+    give(k, [&] {
+      begin = std::chrono::steady_clock::now();
+      Tensor output = call(questions[k]);
+      called({k}, std::chrono::steady_clock::now() - begin);
+      return output;
+    });
+  }
 }
 
 }  // namespace
@@ -112,7 +122,7 @@ ImageResult TextToImage::run(const ImageRequest& request, const OnStep& on_step)
   return std::move(one.result);
 }
 
-void TextToImage::run_together(std::span<SharedRun> runs) {
+void TextToImage::run_together(std::span<SharedRun> runs, const OnCall& on_call) {
   std::vector<std::unique_ptr<PictureRun>> parts(runs.size());
   const auto attempt = [&](std::size_t i, const auto& body) {
     if (runs[i].error) return;
@@ -129,6 +139,7 @@ void TextToImage::run_together(std::span<SharedRun> runs) {
                                               runs[i].on_step);
       parts[i]->check(findings);
       parts[i]->prepare();
+      parts[i]->check_memory();
     });
   }
   for (;;) {
@@ -151,9 +162,17 @@ void TextToImage::run_together(std::span<SharedRun> runs) {
         done[k] = true;
         group.push_back(k);
       }
-      predict(models_, questions, group, [&](std::size_t k, const auto& body) {
-        attempt(at[k], [&] { parts[at[k]]->answer(body()); });
-      });
+      predict(
+          models_, questions, group,
+          [&](std::size_t k, const auto& body) {
+            attempt(at[k], [&] { parts[at[k]]->answer(body()); });
+          },
+          [&](const std::vector<std::size_t>& asked, std::chrono::nanoseconds time) {
+            if (!on_call) return;
+            UnetCall call{0, asked.size(), time};
+            for (const std::size_t k : asked) call.pictures += runs[at[k]].request->images;
+            on_call(call);
+          });
     }
   }
   for (std::size_t i = 0; i < runs.size(); ++i)

@@ -1,6 +1,7 @@
 // From a prompt to pictures: encode, loop, decode; also from a picture, and inside a mask.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -92,6 +93,14 @@ struct SharedRun {
   std::exception_ptr error;  ///< what `run` would have thrown; null: none
 };
 
+/// How many pictures a call of the unet was for, of how many requests, and how long it took.
+struct UnetCall {
+  std::int64_t pictures = 0;
+  std::size_t requests = 0;
+  std::chrono::nanoseconds time{0};
+};
+using OnCall = std::function<void(const UnetCall&)>;
+
 /// Keeps references: models and tokenizer must outlive it. One thread at a time.
 class TextToImage {
  public:
@@ -111,7 +120,8 @@ class TextToImage {
   /// for bit where the unet computes each row of a batch by itself in the same order (see
   /// serving/batching/batch_invariant.h), else within the rounding of its sums. Pictures are
   /// decoded one request after the other.
-  void run_together(std::span<SharedRun> runs);
+  /// `on_call` is told of each call of the unet.
+  void run_together(std::span<SharedRun> runs, const OnCall& on_call = {});
 
   const Json& scheduler_config() const { return scheduler_; }
 

@@ -25,6 +25,24 @@ struct LatencyHistogram {
   }
 };
 
+/// How late requests that waited too long were told so: seconds from the time at which they were
+/// due to the answer, by this process's clock.
+struct LatenessHistogram {
+  /// Seconds.
+  static constexpr std::array<double, 10> kBounds = {0.001, 0.002, 0.005, 0.01, 0.02,
+                                                     0.05,  0.1,   0.2,   0.5,  1};
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};  ///< of each bucket alone
+  std::uint64_t count = 0;
+  double sum_s = 0;
+
+  void add(double seconds) {
+    const auto bucket = std::lower_bound(kBounds.begin(), kBounds.end(), seconds);
+    ++counts[static_cast<std::size_t>(bucket - kBounds.begin())];
+    ++count;
+    sum_s += seconds;
+  }
+};
+
 /// Counters only grow; gauges are those after the last step.
 struct TextMetrics {
   // Gauges.
@@ -50,6 +68,7 @@ struct TextMetrics {
   LatencyHistogram first_token;  ///< from submit to the first token of a request
   LatencyHistogram next_token;   ///< between tokens of a sequence
   LatencyHistogram whole;        ///< from submit to the end
+  LatenessHistogram lateness;    ///< of queue timeouts
 };
 
 }  // namespace tenon::serving

@@ -2,7 +2,7 @@
 
 namespace tenon::serving {
 
-QueueClock::QueueClock(std::function<void(RequestId)> ended) : ended_(std::move(ended)) {
+QueueClock::QueueClock(std::function<void(RequestId, double)> ended) : ended_(std::move(ended)) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -37,12 +37,13 @@ void QueueClock::run() {
       changed_.wait_until(lock, TimePoint(next->first));
       continue;
     }
+    const TimePoint due = next->first;
     const std::shared_ptr<LiveRequest> request = next->second.lock();
     waiting_.erase(next);
     if (request == nullptr || !request->claim()) continue;
     lock.unlock();
     request->expire();
-    ended_(request->id());
+    ended_(request->id(), std::chrono::duration<double>(Clock::now() - due).count());
     lock.lock();
   }
 }

@@ -15,8 +15,9 @@ namespace tenon::serving {
 /// Owns a thread. Any number of threads may add.
 class QueueClock {
  public:
-  /// `ended` is called in the clock's thread, with the id of each request that it has ended.
-  explicit QueueClock(std::function<void(RequestId)> ended);
+  /// `ended` is called in the clock's thread, for each request that it has ended: its id, and how
+  /// many seconds after its time it was told.
+  explicit QueueClock(std::function<void(RequestId, double)> ended);
   ~QueueClock();
 
   /// The request fails at `time` unless the engine has come to it by then.
@@ -25,7 +26,7 @@ class QueueClock {
  private:
   void run();
 
-  std::function<void(RequestId)> ended_;
+  std::function<void(RequestId, double)> ended_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::multimap<TimePoint, std::weak_ptr<LiveRequest>> waiting_;

@@ -44,7 +44,10 @@ TextEngine::TextEngine(TextModel model, backend::Backend& backend, const TextEng
               return place.request->ids(place.sequence);
             }),
       // The engine counts it and forgets it, after its step.
-      clock_([this](RequestId id) { cancel(id); }) {
+      clock_([this](RequestId id, double late_s) {
+        count_late(late_s);
+        cancel(id);
+      }) {
   if (model_.tokenizer != nullptr) text_.emplace(*model_.tokenizer);
   fingerprint_ = serving::fingerprint(*model_.engine, contract());
   thread_ = std::thread([this] { run(); });
@@ -106,13 +109,16 @@ RequestId TextEngine::submit(TextRequest request, std::shared_ptr<TextSink> sink
     mail_.first.push_back(live);
   }
   mail_came_.notify_all();
-  std::optional<TimePoint> end = live->request().deadline;
-  if (options_.queue_timeout.count() > 0) {
-    const TimePoint queue_end = live->arrival() + options_.queue_timeout;
-    end = end ? std::min(*end, queue_end) : queue_end;
-  }
-  if (end) clock_.add(*end, live);
+  if (const auto end = queue_end(*live)) clock_.add(*end, live);
   return id;
+}
+
+/// When the request is over unless it has begun.
+std::optional<TimePoint> TextEngine::queue_end(const LiveRequest& live) const {
+  std::optional<TimePoint> end = live.request().deadline;
+  if (options_.queue_timeout.count() == 0) return end;
+  const TimePoint queue_end = live.arrival() + options_.queue_timeout;
+  return end ? std::min(*end, queue_end) : queue_end;
 }
 
 void TextEngine::cancel(RequestId id) {
@@ -129,26 +135,6 @@ void TextEngine::wake() {
     is_woken_ = true;
   }
   mail_came_.notify_all();
-}
-
-TextMetrics TextEngine::metrics() const {
-  const std::lock_guard lock(mutex_);
-  TextMetrics metrics = published_;
-  metrics.rejected = rejected_;
-  return metrics;
-}
-
-TextLoad TextEngine::load() const {
-  const TextMetrics metrics = this->metrics();
-  TextLoad load;
-  load.running = metrics.running;
-  load.waiting = metrics.waiting;
-  load.cache_usage = metrics.cache_usage;
-  load.preemptions = metrics.preemptions;
-  load.prompt_tokens = metrics.prompt_tokens;
-  load.generated_tokens = metrics.generated_tokens;
-  load.cached_tokens = metrics.cached_tokens;
-  return load;
 }
 
 void TextEngine::run() {
@@ -270,6 +256,8 @@ void TextEngine::carry_out(const Plan& plan) {
         DeadlineExceeded(fmt::format("the time of the request was over after {:.3f} s{}", waited,
                                      expired.queued ? ", before the model had come to it" : "")),
         metrics_);
+    if (const auto end = queue_end(request); expired.queued && end)
+      count_late(std::chrono::duration<double>(Clock::now() - *end).count());
     forget(request);
   }
   for (const TaskId task : plan.preempted) pool_.close(task);

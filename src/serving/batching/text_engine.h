@@ -97,6 +97,8 @@ class TextEngine final : public TextService {
   bool claim(LiveRequest& request);
   void fail_all(const Error& error);
   void publish();
+  std::optional<TimePoint> queue_end(const LiveRequest& live) const;
+  void count_late(double seconds);
 
   TextModel model_;
   TextEngineOptions options_;
@@ -123,6 +125,7 @@ class TextEngine final : public TextService {
   RequestId last_request_ = 0;
   std::int64_t fresh_ = 0;  // sequences that have not started
   std::uint64_t rejected_ = 0;
+  LatenessHistogram lateness_;
   TextMetrics published_;
   QueueClock clock_;
   std::thread thread_;  // the last: it uses all of the above

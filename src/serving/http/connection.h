@@ -91,6 +91,7 @@ class Connection final : public Managed,
 
  private:
   using Parser = beast::http::request_parser<beast::http::string_body>;
+  static constexpr std::size_t kPiece = std::size_t{64} << 10;  // of a long body
 
   const Limits& limits() const { return shared_->options.limits; }
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
@@ -143,9 +144,8 @@ class Connection final : public Managed,
     request_ = Request();
     route_ = Router::Match();
     read_fields();
-    const bool old = parser_->get().version() < 11;
+    old_ = parser_->get().version() < 11;
     keep_ = !error && parser_->keep_alive();
-    old_ = old;
     if (error) return refuse_format(error);
     route_ = endpoint_->router->match(request_.method, request_.path);
     const bool open = route_.route != nullptr && route_.route->access == Access::open;
@@ -232,6 +232,9 @@ class Connection final : public Managed,
   void read_body() {
     if (closed_) return;
     if (parser_->is_done()) return on_body();
+    if (buffer_.capacity() < kPiece &&
+        parser_->content_length_remaining().value_or(kPiece) >= kPiece)
+      buffer_.reserve(kPiece);
     beast::http::async_read_some(stream_, buffer_, *parser_,
                                  then([this](BoostError error, std::size_t) {
                                    if (closed_) return;
@@ -347,6 +350,7 @@ class Connection final : public Managed,
     busy_ = false;
     if (const auto turn = turn_.lock()) turn->settle();
     turn_.reset();
+    if (buffer_.capacity() >= kPiece) buffer_.shrink_to_fit();
     if (keep_ && !shared_->draining) return read_header();
     linger();
   }

@@ -171,11 +171,13 @@ void draw(const Question& question) {
   if (peer->gone()) throw Error(ErrorCode::interrupted, "the client has gone");
   if (result.cancelled) throw DeadlineExceeded("the time for the request is over");
   const auto computed = Clock::now();
+  for (const BatchRun& call : result.calls) question.held.stats->ran(call);
   give(question, image_output(result.images), [&] {
     const auto end = Clock::now();
-    count(question, Outcome::success,
-          {end - question.begin, Nanoseconds(0), parsed - question.begin, computed - parsed,
-           end - computed});
+    count(
+        question, Outcome::success,
+        {end - question.begin, result.queue, parsed - question.begin, result.infer, end - computed},
+        static_cast<std::uint64_t>(picture.images), 0);
   });
 }
 

@@ -9,6 +9,7 @@
 #include "serving/openai/openai.h"
 #include "serving/picture_fields.h"
 #include "serving/status.h"
+#include "serving/trace_request.h"
 
 namespace tenon::serving::openai {
 namespace {
@@ -122,7 +123,7 @@ class Drawing {
     send(partial);
   }
 
-  void finish(const pipelines::ImageResult& result) {
+  void finish(const PictureResult& result) {
     Json data = Json::array();
     for (std::size_t i = 0; i < result.images.size(); ++i)
       data.push_back({{"b64_json", encoded(result, i)}});
@@ -130,10 +131,7 @@ class Drawing {
       Json done = described("image_generation.completed", result.images.front());
       done["b64_json"] = data[0]["b64_json"];
       done["seed"] = request_.seeds.front();
-      done["usage"] = {{"input_tokens", 0},
-                       {"output_tokens", 0},
-                       {"total_tokens", 0},
-                       {"input_tokens_details", {{"image_tokens", 0}, {"text_tokens", 0}}}};
+      done["usage"] = usage_of(result);
       send(done);
       return exchange_->finish();
     }
@@ -142,7 +140,8 @@ class Drawing {
                                    {"data", data},
                                    {"output_format", shape_.name},
                                    {"size", fmt::format("{}x{}", result.width, result.height)},
-                                   {"seed", request_.seeds.front()}}),
+                                   {"seed", request_.seeds.front()},
+                                   {"usage", usage_of(result)}}),
                         "application/json",
                         {}});
   }
@@ -158,6 +157,13 @@ class Drawing {
   }
 
  private:
+  // A picture's tokens are the places of its latents: what grows with its size and with `n`.
+  static Json usage_of(const PictureResult& result) {
+    return {{"input_tokens", result.prompt_tokens},
+            {"output_tokens", result.latents},
+            {"total_tokens", result.prompt_tokens + result.latents},
+            {"input_tokens_details", {{"image_tokens", 0}, {"text_tokens", result.prompt_tokens}}}};
+  }
   Json described(const char* type, const image::Image& image) const {
     return {{"type", type},
             {"created_at", unix_now()},
@@ -200,19 +206,25 @@ void generate(const Context& context, const Exchange& exchange) {
   const auto begin = Clock::now();
   const auto end = begin + context.patience;
   held.stats->begin();
-  const auto count = [&](Outcome outcome) {
-    const Nanoseconds total = Clock::now() - begin;
-    held.stats->end(outcome, {total, Nanoseconds(0), Nanoseconds(0), total, Nanoseconds(0)});
+  const auto count = [&](Outcome outcome, const PictureResult& result = {},
+                         std::optional<Clock::time_point> computed = {}) {
+    const auto now = Clock::now();
+    Phases phases{now - begin, result.queue, {}, result.infer, {}};
+    if (computed) phases.output = now - *computed;
+    for (const BatchRun& call : result.calls) held.stats->ran(call);
+    held.stats->end(outcome, phases, static_cast<std::uint64_t>(drawing.request().images), 0);
+    trace_request(*exchange, held->info(), outcome, begin, phases);
   };
   try {
     const auto result = service->draw(drawing.request(), [&](const pipelines::StepEvent& event) {
       drawing.step(event);
       return !exchange->gone() && Clock::now() < end;
     });
-    if (result.cancelled && exchange->gone()) return count(Outcome::cancelled);
+    if (result.cancelled && exchange->gone()) return count(Outcome::cancelled, result);
     if (result.cancelled) throw DeadlineExceeded("the time for the request is over");
+    const auto computed = Clock::now();
     drawing.finish(result);
-    count(Outcome::success);
+    count(Outcome::success, result, computed);
   } catch (const std::exception& error) {
     count(status_of(error).outcome);
     if (!drawing.fail(error)) throw;

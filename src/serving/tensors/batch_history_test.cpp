@@ -129,10 +129,11 @@ class History {
   void plan_once() {
     const BatchPlan plan = queue_.plan(now_);
     next_ = plan.next;
-    for (const auto& [id, running] : plan.expired) {
+    for (const auto& [id, running, due] : plan.expired) {
       const TensorTask& task = tasks_[id];
       const bool by_queue = !running && task.queue_deadline && *task.queue_deadline <= now_;
       EXPECT_TRUE(by_queue || (task.deadline && *task.deadline <= now_)) << "too early";
+      EXPECT_TRUE(due <= now_ && (due == task.queue_deadline || due == task.deadline));
       EXPECT_EQ(waiting_.erase(id), running ? 0U : 1U);
       late_.insert(id);
       if (!running) end(id);

@@ -14,7 +14,15 @@ std::int64_t rows_of(const Tensor& tensor) {
   return tensor.shape().empty() ? 1 : tensor.shape().front();
 }
 
+// What smaller runs have taken is kept: they come again.
+constexpr std::size_t kKept = std::size_t{32} << 20;
+
 }  // namespace
+
+void EngineRunner::rest() {
+  executor_.give_back(kKept);
+  std::erase_if(staged_, [](const auto& one) { return one.second.bytes() > kKept; });
+}
 
 TensorView EngineRunner::joined(std::size_t input, const std::string& name,
                                 std::span<const TensorMap* const> requests) {

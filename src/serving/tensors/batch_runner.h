@@ -25,6 +25,8 @@ class BatchRunner {
   /// which is that of the rows; a single one may be anything. Throws what the model throws.
   virtual std::vector<session::TensorMap> run(
       std::span<const session::TensorMap* const> requests) = 0;
+  /// There is nothing to do for the time being: what a large run has left may go.
+  virtual void rest() {}
   RunTimes times() const { return times_; }
 
  protected:
@@ -38,6 +40,7 @@ class EngineRunner final : public BatchRunner {
       : backend_(threads), engine_(std::move(engine)), executor_(*engine_, backend_) {}
 
   std::vector<session::TensorMap> run(std::span<const session::TensorMap* const> requests) override;
+  void rest() override;
 
  private:
   TensorView joined(std::size_t input, const std::string& name,

@@ -91,12 +91,12 @@ void BatchScheduler::expire(TimePoint now, BatchPlan& plan) {
     const auto place = places_.find(id);
     if (place == places_.end()) {
       running_.at(id).deadline.reset();
-      plan.expired.push_back({id, true});
+      plan.expired.push_back({id, true, time});
     } else if (due == Due::queue && policy_.queue_of(place->second.level).delay) {
       make_late(id);
     } else {
       remove(id);
-      plan.expired.push_back({id, false});
+      plan.expired.push_back({id, false, time});
     }
   }
 }

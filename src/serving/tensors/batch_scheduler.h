@@ -35,6 +35,7 @@ struct BatchPlan {
   struct Expired {
     std::uint64_t task;
     bool running;  ///< its run goes on, its answer is late
+    TimePoint due;
   };
   struct Batch {
     std::size_t instance;

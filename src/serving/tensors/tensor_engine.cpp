@@ -8,6 +8,8 @@
 namespace tenon::serving {
 namespace {
 
+constexpr std::chrono::seconds kRestAfter{1};
+
 std::exception_ptr made(ErrorCode code, std::string message) {
   return std::make_exception_ptr(Error(code, std::move(message)));
 }
@@ -48,7 +50,7 @@ TensorEngine::~TensorEngine() {
   }
   next_changed_.notify_all();
   for (auto& instance : instances_) instance->work.notify_all();
-  for (Word& word : words) std::move(word).say();
+  say(words);
   for (auto& instance : instances_) instance->thread.join();
   clock_.join();
   for (Word& word : order_.take()) std::move(word).say();
@@ -122,7 +124,7 @@ RequestId TensorEngine::submit(TensorRequest request, std::shared_ptr<TensorSink
     entries_.emplace(id, std::move(entry));
     advance(now, words);
   }
-  for (Word& word : words) std::move(word).say();
+  say(words);
   return id;
 }
 
@@ -138,7 +140,7 @@ void TensorEngine::cancel(RequestId id) {
     forget(id, now);
     advance(now, words);
   }
-  for (Word& word : words) std::move(word).say();
+  say(words);
 }
 
 std::int64_t TensorEngine::waiting() const {
@@ -146,12 +148,30 @@ std::int64_t TensorEngine::waiting() const {
   return scheduler_.waiting();
 }
 
-void TensorEngine::fail_entry(RequestId id, std::exception_ptr error, Words& words) {
+LatenessHistogram TensorEngine::lateness() const {
+  const std::lock_guard lock(mutex_);
+  return lateness_;
+}
+
+void TensorEngine::say(Words& words) {
+  std::vector<double> late;
+  for (Word& word : words) {
+    const std::optional<TimePoint> due = word.due;
+    std::move(word).say();
+    if (due) late.push_back(std::chrono::duration<double>(Clock::now() - *due).count());
+  }
+  if (late.empty()) return;
+  const std::lock_guard lock(mutex_);
+  for (const double seconds : late) lateness_.add(seconds);
+}
+
+void TensorEngine::fail_entry(RequestId id, std::exception_ptr error, Words& words,
+                              std::optional<TimePoint> due) {
   Entry& entry = entries_.at(id);
   if (entry.sink == nullptr) return;
   // Who fails does not wait for those before it.
   order_.forget(id);
-  words.push_back({std::move(entry.sink), {}, std::move(error)});
+  words.push_back({std::move(entry.sink), {}, std::move(error), due});
   entry.sink = nullptr;
   for (Word& word : order_.take()) words.push_back(std::move(word));
 }
@@ -163,8 +183,9 @@ void TensorEngine::forget(RequestId id, TimePoint now) {
 }
 
 void TensorEngine::carry_out(const BatchPlan& plan, TimePoint now, Words& words) {
-  for (const auto& [id, running] : plan.expired) {
-    fail_entry(id, std::make_exception_ptr(DeadlineExceeded("Request timeout expired")), words);
+  for (const auto& [id, running, due] : plan.expired) {
+    fail_entry(id, std::make_exception_ptr(DeadlineExceeded("Request timeout expired")), words,
+               running ? std::nullopt : std::optional(due));
     if (!running) forget(id, now);
   }
   for (const auto& batch : plan.batches) {
@@ -209,7 +230,7 @@ void TensorEngine::watch() {
     Words words;
     advance(Clock::now(), words);
     lock.unlock();
-    for (Word& word : words) std::move(word).say();
+    say(words);
     lock.lock();
   }
 }
@@ -218,7 +239,13 @@ void TensorEngine::run(std::size_t index) {
   Instance& instance = *instances_[index];
   std::unique_lock lock(mutex_);
   for (;;) {
-    instance.work.wait(lock, [&] { return is_stopping_ || !instance.batch.empty(); });
+    const auto has_work = [&] { return is_stopping_ || !instance.batch.empty(); };
+    if (!instance.work.wait_for(lock, kRestAfter, has_work)) {
+      lock.unlock();
+      instance.runner->rest();
+      lock.lock();
+      instance.work.wait(lock, has_work);
+    }
     if (is_stopping_) return;
     const std::vector<RequestId> batch = std::exchange(instance.batch, {});
     lock.unlock();
@@ -231,7 +258,7 @@ void TensorEngine::run(std::size_t index) {
     advance(now, words);
     if (words.empty()) continue;
     lock.unlock();
-    for (Word& word : words) std::move(word).say();
+    say(words);
     lock.lock();
   }
 }
@@ -273,7 +300,7 @@ void TensorEngine::compute(Instance& instance, const std::vector<RequestId>& bat
     const std::lock_guard lock(mutex_);
     complete(batch, outputs, errors, instance.runner->times(), whole, words);
   }
-  for (Word& word : words) std::move(word).say();
+  say(words);
 }
 
 void TensorEngine::settle(RequestId id, Word word, Words& words) {

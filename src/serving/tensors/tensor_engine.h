@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "serving/batching/metrics.h"
 #include "serving/served_model.h"
 #include "serving/tensors/answer_order.h"
 #include "serving/tensors/batch_runner.h"
@@ -32,6 +33,8 @@ class TensorEngine final : public TensorService {
   void cancel(RequestId id) override;
   std::int64_t waiting() const override;
   const TensorContract& contract() const { return contract_; }
+  /// Of requests whose time was over before they had begun.
+  LatenessHistogram lateness() const;
 
  private:
   struct Entry {
@@ -49,6 +52,7 @@ class TensorEngine final : public TensorService {
     std::shared_ptr<TensorSink> sink;
     TensorResult result;
     std::exception_ptr error;
+    std::optional<TimePoint> due = {};  // of a queue timeout
     void say() &&;
   };
   using Words = std::vector<Word>;
@@ -64,13 +68,15 @@ class TensorEngine final : public TensorService {
   // Under the lock.
   void advance(TimePoint now, Words& words);
   void carry_out(const BatchPlan& plan, TimePoint now, Words& words);
-  void fail_entry(RequestId id, std::exception_ptr error, Words& words);
+  void fail_entry(RequestId id, std::exception_ptr error, Words& words,
+                  std::optional<TimePoint> due = {});
   void forget(RequestId id, TimePoint now);
   void settle(RequestId id, Word word, Words& words);
   void complete(const std::vector<RequestId>& batch, std::vector<TensorMap>& outputs,
                 const std::vector<std::exception_ptr>& errors, const RunTimes& times, bool whole,
                 Words& words);
   // Without it.
+  void say(Words& words);
   void run(std::size_t instance);
   void compute(Instance& instance, const std::vector<RequestId>& batch);
   void watch();
@@ -88,6 +94,7 @@ class TensorEngine final : public TensorService {
   std::condition_variable next_changed_;
   RequestId last_ = 0;
   double row_s_ = 0;  // a row's time, smoothed
+  LatenessHistogram lateness_;
   bool is_stopping_ = false;
   std::vector<std::unique_ptr<Instance>> instances_;
   std::thread clock_;  // the last: it uses all of the above
