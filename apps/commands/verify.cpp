@@ -75,7 +75,7 @@ bool takes_ids(const engine::Engine& engine) {
 
 // A checkpoint beside a bundle of embeddings is read as that one was.
 models::Pooling pooling_for(const std::string& source, const std::string& beside) {
-  if (beside.empty() || detect_source(source) != SourceKind::checkpoint ||
+  if (source.empty() || beside.empty() || detect_source(source) != SourceKind::checkpoint ||
       detect_source(beside) != SourceKind::bundle)
     return models::Pooling::none;
   const Json provenance = bundle::open(beside, bundle::Weights::mapped).contents.provenance;
